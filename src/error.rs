@@ -1,0 +1,178 @@
+//! Stable codes: the same in the user interface, the log, the command's output and the tests.
+//!
+//! A code never changes its meaning and is never used again for another. Each has a sentence for the person and what to
+//! do next in every language of `static/_locales` (names: the code with `_` for `-`; `…_do` for what to do).
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What went wrong, or why nothing happens.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+        }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The code as it is written.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No source of the directory has a certificate for the address.
+    DirNone = "KS-DIR-NONE",
+    /// No source of the directory could be reached.
+    DirUnreachable = "KS-DIR-UNREACHABLE",
+    /// A source took longer than its time limit.
+    DirTimeout = "KS-DIR-TIMEOUT",
+    /// A source answered more than 1 MiB.
+    DirTooLarge = "KS-DIR-TOO-LARGE",
+    /// A source sent us to another host.
+    DirRedirect = "KS-DIR-REDIRECT",
+    /// A source answered something that is no OpenPGP certificate.
+    DirNotAKey = "KS-DIR-NOT-A-KEY",
+    /// The certificate has no valid user ID with the wanted address.
+    DirWrongAddress = "KS-DIR-WRONG-ADDRESS",
+    /// The certificate is revoked.
+    DirRevoked = "KS-DIR-REVOKED",
+    /// The certificate has expired.
+    DirExpired = "KS-DIR-EXPIRED",
+    /// The certificate has no key that may encrypt.
+    DirNoEncryption = "KS-DIR-NO-ENCRYPTION",
+    /// The certificate rests on algorithms that are no longer safe.
+    DirWeak = "KS-DIR-WEAK",
+    /// The certificate's fingerprint is not the one that was looked up.
+    DirFingerprint = "KS-DIR-FINGERPRINT",
+    /// Several certificates are acceptable for the address and nothing says which is meant.
+    DirAmbiguous = "KS-DIR-AMBIGUOUS",
+    /// None of the policy's certifiers vouches for the user ID.
+    DirUncertified = "KS-DIR-UNCERTIFIED",
+    /// A certifier vouched for the user ID, but too long ago.
+    DirCertificationOld = "KS-DIR-CERTIFICATION-OLD",
+    /// No e-mail address is known for the account.
+    DirNoAddress = "KS-DIR-NO-ADDRESS",
+    /// The address belongs to the account by the homeserver's word alone: a person must confirm.
+    DirConfirm = "KS-DIR-CONFIRM",
+    /// The account that logged in is not the one whose name was typed.
+    DirOtherAccount = "KS-DIR-OTHER-ACCOUNT",
+
+    /// Secret storage belongs to a key that is not the vault's.
+    RecForeign = "KS-REC-FOREIGN",
+    /// The person switched key storage or recovery off.
+    RecDeclined = "KS-REC-DECLINED",
+    /// The text is no recovery key.
+    RecFormat = "KS-REC-FORMAT",
+    /// The recovery key's checksum is wrong: a typing error.
+    RecChecksum = "KS-REC-CHECKSUM",
+    /// The key does not open this, or it was altered.
+    RecMac = "KS-REC-MAC",
+    /// The key description asks for more work than is allowed, or for an unknown algorithm.
+    RecDescription = "KS-REC-DESCRIPTION",
+    /// What was read back is not what was written.
+    RecReadBack = "KS-REC-READ-BACK",
+    /// An older default key came back.
+    RecRollback = "KS-REC-ROLLBACK",
+    /// A secret is missing from secret storage.
+    RecSecretMissing = "KS-REC-SECRET-MISSING",
+    /// A secret does not derive the key that is published for the account.
+    RecSecretMismatch = "KS-REC-SECRET-MISMATCH",
+    /// The key backup is signed neither by the account's master key nor by a device it vouches for.
+    RecBackupUntrusted = "KS-REC-BACKUP-UNTRUSTED",
+    /// The account's published identity is not the one this browser knows.
+    RecIdentity = "KS-REC-IDENTITY",
+    /// The account has no published identity yet.
+    RecNoIdentity = "KS-REC-NO-IDENTITY",
+    /// The sealed recovery on the server is not ours, or was altered.
+    RecSealedForged = "KS-REC-SEALED-FORGED",
+    /// The browser's key store failed.
+    RecVault = "KS-REC-VAULT",
+    /// The bridge refused to give or take a secret.
+    RecBridge = "KS-REC-BRIDGE",
+    /// The page did not do what it was asked.
+    RecPage = "KS-REC-PAGE",
+    /// The recovery key waits for the person to keep it.
+    RecKeep = "KS-REC-KEEP",
+    /// The vault no longer has the key that secret storage uses.
+    RecVaultLost = "KS-REC-VAULT-LOST",
+
+    /// The network or the server cannot be reached.
+    NetUnreachable = "KS-NET-UNREACHABLE",
+    /// The server answered with an error of its own.
+    NetServer = "KS-NET-SERVER",
+    /// The server asks to wait.
+    NetLimited = "KS-NET-LIMITED",
+    /// The server no longer accepts the session.
+    NetToken = "KS-NET-TOKEN",
+    /// The server's answer is not what the specification says.
+    NetAnswer = "KS-NET-ANSWER",
+    /// The server refuses what it must allow.
+    NetRefused = "KS-NET-REFUSED",
+
+    /// The signer of the document is none that the policy names, or is revoked.
+    SgnSigner = "KS-SGN-SIGNER",
+    /// The signature does not fit the document.
+    SgnSignature = "KS-SGN-SIGNATURE",
+    /// The document has expired.
+    SgnExpired = "KS-SGN-EXPIRED",
+    /// The document is issued in the future.
+    SgnNotYet = "KS-SGN-NOT-YET",
+    /// The document is older than one that was seen before.
+    SgnSerial = "KS-SGN-SERIAL",
+    /// The document is for another deployment.
+    SgnDeployment = "KS-SGN-DEPLOYMENT",
+    /// The document is of another kind.
+    SgnKind = "KS-SGN-KIND",
+    /// The document is larger than is allowed.
+    SgnTooLarge = "KS-SGN-TOO-LARGE",
+    /// The document is not of the documented form.
+    SgnFormat = "KS-SGN-FORMAT",
+
+    /// There is no policy.
+    PolAbsent = "KS-POL-ABSENT",
+    /// The policy has a field that does not exist.
+    PolField = "KS-POL-FIELD",
+    /// A field of the policy has the wrong type.
+    PolType = "KS-POL-TYPE",
+    /// A field of the policy has a value it cannot have.
+    PolValue = "KS-POL-VALUE",
+    /// Fields of the policy contradict each other.
+    PolCombination = "KS-POL-COMBINATION",
+
+    /// A saved record is of a newer version, or damaged.
+    StoRecord = "KS-STO-RECORD",
+    /// The browser's storage failed.
+    StoFailed = "KS-STO-FAILED",
+    /// No host permission for the deployment.
+    ExtPermission = "KS-EXT-PERMISSION",
+}
+
+/// Implemented by every error of the core: its stable code.
+pub trait Coded {
+    /// The code of this error.
+    fn code(&self) -> Code;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in Code::ALL {
+            let text = code.as_str();
+            assert!(seen.insert(text), "{text} twice");
+            let parts: Vec<_> = text.splitn(3, '-').collect();
+            assert!(parts.len() == 3 && parts[0] == "KS" && parts[1].len() == 3, "{text}");
+            assert_eq!(serde_json::to_value(code).unwrap(), text);
+        }
+    }
+}

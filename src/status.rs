@@ -1,0 +1,200 @@
+//! What the extension's own pages show: made by the background, drawn by the pages, holding no secret.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::Code,
+    ident::{EmailAddress, Fingerprint, Origin, UserId},
+    time::UnixMillis,
+};
+
+/// The steps of a first set-up, in their order (see [`crate::bootstrap`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// Read what is there.
+    Look,
+    /// Find who may open the sealed recovery.
+    Recipients,
+    /// Make the recovery key and seal it.
+    Make,
+    /// Write the sealed recovery, read it back, compare.
+    Seal,
+    /// Make it the account's secret storage.
+    Switch,
+    /// Store the secrets.
+    Store,
+    /// Read everything back and open it.
+    Prove,
+}
+
+impl StepName {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] =
+        [Self::Look, Self::Recipients, Self::Make, Self::Seal, Self::Switch, Self::Store, Self::Prove];
+}
+
+/// Where an account stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// There is no policy yet; where the extension was installed by an administrator: ask IT.
+    #[default]
+    NoPolicy,
+    /// Nobody is logged in.
+    SignedOut,
+    /// Element, or we, are setting up.
+    Working,
+    /// Everything is in place and proven.
+    Complete,
+    /// Nobody's certificate may be used yet; tried again later.
+    Waiting,
+    /// Secret storage belongs to a key that is not ours; untouched.
+    Foreign,
+    /// The person switched key storage or recovery off; untouched.
+    Declined,
+    /// A person must confirm a recipient ([`Question::Confirm`]).
+    Confirm,
+    /// A person must keep the recovery key ([`Question::Keep`]).
+    Keep,
+    /// Something failed; tried again later, nothing lost.
+    Failed,
+}
+
+/// Why a certificate may open the sealed recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is the account's owner's.
+    Own,
+    /// It is the organisation's escrow certificate.
+    Escrow,
+}
+
+/// A certificate that may open the sealed recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientView {
+    /// Whose.
+    pub role: Role,
+    /// The certificate's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The user ID that was matched, as it is written in the certificate.
+    pub user_id: String,
+}
+
+/// What is known of a run; each [`crate::effect::Effect::Report`] replaces the last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Where the account stands.
+    pub state: State,
+    /// The step that is under way or failed; all before it are done. `None` before the first and after the last.
+    pub step: Option<StepName>,
+    /// Who may open the sealed recovery.
+    pub recipients: Vec<RecipientView>,
+    /// When the sealed recovery was last written, read back and found equal.
+    pub sealed_proven_at: Option<UnixMillis>,
+    /// What went wrong last, and when.
+    pub problem: Option<(Code, UnixMillis)>,
+    /// When the next try is due.
+    pub retry_at: Option<UnixMillis>,
+    /// What is asked of the person.
+    pub question: Option<Question>,
+}
+
+/// A question that only the person can answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Question {
+    /// Is this certificate yours? The pair of account and address is the homeserver's word only.
+    Confirm {
+        /// The account.
+        account: UserId,
+        /// The address that the homeserver or the person named.
+        address: EmailAddress,
+        /// The certificate's matching user ID.
+        user_id: String,
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+    },
+    /// Keep this recovery key: there is no directory. The key itself is asked for separately and shown once.
+    Keep,
+}
+
+/// One deployment as the popup shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentView {
+    /// The Element Web origin.
+    pub origin: Origin,
+    /// Who is logged in there, if anyone.
+    pub account: Option<UserId>,
+    /// Does the extension hold the host permissions it needs?
+    pub permitted: bool,
+    /// How far things are.
+    pub progress: Progress,
+}
+
+/// All that the popup shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where the policy comes from.
+    pub policy: PolicySource,
+    /// What is wrong with the policy, and in which field.
+    pub policy_problem: Option<(Code, String)>,
+    /// The deployments of the policy.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// Where the policy in force comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicySource {
+    /// There is none.
+    #[default]
+    None,
+    /// There is none, and the extension was installed by an administrator: the options page is not read.
+    AskIt,
+    /// The organisation's managed storage.
+    Managed,
+    /// The person's options page.
+    Own,
+}
+
+/// What a page of the extension asks the background (`runtime.sendMessage`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum PageRequest {
+    /// The status; answered with [`Status`].
+    Status,
+    /// The recipient was confirmed or refused; answered with [`Status`].
+    Confirm {
+        /// Of which deployment.
+        origin: Origin,
+        /// Which certificate the person saw.
+        fingerprint: Fingerprint,
+        /// Yes or no.
+        accept: bool,
+    },
+    /// Show the recovery key that waits to be kept; answered with a text in the Matrix base58 form, or `null`.
+    RecoveryKey {
+        /// Of which deployment.
+        origin: Origin,
+    },
+    /// The person kept the recovery key; answered with [`Status`].
+    Kept {
+        /// Of which deployment.
+        origin: Origin,
+    },
+    /// Try again now; answered with [`Status`].
+    Retry {
+        /// Of which deployment.
+        origin: Origin,
+    },
+    /// The policy of the options page; answered with the JSON document or `null`.
+    OwnPolicy,
+    /// Save the policy of the options page; answered with `null`, or with `[code, path, expected]` where it is refused.
+    SaveOwnPolicy {
+        /// The document.
+        policy: serde_json::Value,
+    },
+}
