@@ -1,0 +1,191 @@
+// The top of the app: which view is shown when. `window.matrixChat`, with Element's numbers in `state.view`.
+import { ClientEvent, HttpApiEvent } from "host:matrix-js-sdk";
+import { clientPeg } from "./client-peg.js";
+import { dispatcher } from "./dispatcher.js";
+import { initialCryptoStore } from "./initial-crypto.js";
+import * as lifecycle from "./lifecycle.js";
+import { onNewScreen } from "./routing.js";
+import { sessionLockIsFree, takeSessionLock } from "./session-lock.js";
+import { attemptTokenLogin, registerAsGuest } from "./token-login.js";
+import { onShellAction } from "./ui/logged-in.js";
+import { render } from "./ui/render.js";
+
+/** Element's view numbers. */
+export const Views = {
+    LOADING: 0,
+    CONFIRM_LOCK_THEFT: 1,
+    WELCOME: 2,
+    LOGIN: 3,
+    REGISTER: 4,
+    COMPLETE_SECURITY: 6,
+    E2E_SETUP: 7,
+    LOGGED_IN: 8,
+    SOFT_LOGOUT: 9,
+    LOCK_STOLEN: 10,
+};
+
+const AUTH_SCREENS = ["register", "login", "welcome"];
+const BEFORE_THE_APP = [Views.LOGIN, Views.REGISTER, Views.COMPLETE_SECURITY, Views.E2E_SETUP];
+
+export class MatrixChat {
+    state = { view: Views.LOADING, ready: false, page_type: undefined, currentRoomId: null, pendingInitialSync: false };
+    #screenAfterLogin;
+    #firstSync = Promise.withResolvers();
+
+    constructor(config, screen) {
+        this.config = config;
+        this.#screenAfterLogin = screen;
+        dispatcher.register((payload) => this.#onAction(payload));
+    }
+
+    start() {
+        if (sessionLockIsFree()) void this.initSession();
+        else this.setState({ view: Views.CONFIRM_LOCK_THEFT });
+    }
+
+    setState(change) {
+        this.state = { ...this.state, ...change };
+        render(this);
+    }
+
+    async initSession() {
+        if (!(await takeSessionLock(() => this.#onLockStolen()))) return;
+        if (!lifecycle.isSoftLogout()) {
+            const credentials = await attemptTokenLogin();
+            if (credentials) return this.onCompletedLogin(credentials);
+        }
+        if (await lifecycle.restoreSession()) return;
+        if (!this.config.disable_guests && (await registerAsGuest(this.homeserverUrl))) return;
+        dispatcher.dispatch({ action: "view_welcome_page" });
+        if (AUTH_SCREENS.includes(this.#screenAfterLogin)) this.#showScreenAfterLogin();
+    }
+
+    get homeserverUrl() {
+        return this.config.default_server_config["m.homeserver"].base_url;
+    }
+
+    /** After the login form: the client is started, then the account is set up or the device verified. */
+    async onCompletedLogin(credentials) {
+        await lifecycle.setLoggedIn(credentials);
+        await this.#postLoginSetup();
+    }
+
+    async onRenewedLogin(credentials) {
+        await lifecycle.hydrateSession(credentials);
+        this.setState({ view: Views.LOGGED_IN });
+        this.#showScreenAfterLogin();
+    }
+
+    /** Starts to set up a new account, or starts again. */
+    startInitialSetup() {
+        void initialCryptoStore().start(clientPeg.safeGet(), () => this.onSetupFinished());
+    }
+
+    onSetupFinished() {
+        this.setState({ view: Views.LOGGED_IN });
+        this.#showScreenAfterLogin();
+    }
+
+    async #postLoginSetup() {
+        const client = clientPeg.safeGet();
+        this.setState({ pendingInitialSync: true });
+        const [isSetUp] = await Promise.all([client.getCrypto().userHasCrossSigningKeys(), this.#firstSync.promise]);
+        if (isSetUp) this.setState({ view: Views.COMPLETE_SECURITY });
+        else if (await client.doesServerSupportUnstableFeature("org.matrix.e2e_cross_signing")) {
+            this.startInitialSetup();
+            this.setState({ view: Views.E2E_SETUP });
+        } else this.onSetupFinished();
+        this.setState({ pendingInitialSync: false });
+    }
+
+    async #onLockStolen() {
+        this.setState({ view: Views.LOCK_STOLEN });
+        lifecycle.stopClient();
+    }
+
+    /** Shows what a hash route names. */
+    showScreen(screen) {
+        const client = clientPeg.get();
+        const member = client && !client.isGuest();
+        if (member && AUTH_SCREENS.includes(screen)) dispatcher.dispatch({ action: "view_home_page" });
+        else if (screen === "login" || screen === "soft_logout") dispatcher.dispatch({ action: "start_login" });
+        else if (screen === "welcome" || screen === "register") dispatcher.dispatch({ action: "view_welcome_page" });
+        else if (screen === "home") dispatcher.dispatch({ action: "view_home_page" });
+        else if (screen === "settings") dispatcher.fire("view_user_settings");
+        else if (screen === "new") dispatcher.dispatch({ action: "view_create_room" });
+        else if (screen.startsWith("room/")) dispatcher.dispatch({ action: "view_room", room_id: screen.slice(5) });
+    }
+
+    #showScreenAfterLogin() {
+        const screen = this.#screenAfterLogin;
+        this.#screenAfterLogin = undefined;
+        const lastRoom = localStorage.getItem("mx_last_room_id");
+        if (screen) this.showScreen(screen);
+        else if (lastRoom) dispatcher.dispatch({ action: "view_room", room_id: lastRoom });
+        else dispatcher.dispatch({ action: "view_home_page" });
+    }
+
+    #onAction(payload) {
+        if (this.state.view === Views.LOCK_STOLEN) return;
+        switch (payload.action) {
+            case "view_welcome_page":
+                this.setState({ view: Views.WELCOME });
+                return onNewScreen("welcome");
+            case "start_login":
+                if (lifecycle.isSoftLogout()) return this.#onSoftLogout();
+                this.setState({ view: Views.LOGIN });
+                return onNewScreen("login");
+            case "on_logged_in":
+                if (lifecycle.isSoftLogout() || BEFORE_THE_APP.includes(this.state.view)) return;
+                this.setState({ view: Views.LOGGED_IN });
+                return this.#showScreenAfterLogin();
+            case "will_start_client":
+                this.setState({ ready: false });
+                return this.#watchClient();
+            case "client_started":
+                return this.setState({ ready: true });
+            case "view_home_page":
+                this.setState({ view: Views.LOGGED_IN, page_type: "home_page", currentRoomId: null });
+                return onNewScreen("home");
+            case "view_room":
+                return void this.#viewRoom(payload.room_id);
+            case "logout":
+                return void lifecycle.logout();
+            case "on_client_not_viable":
+                return this.#onSoftLogout();
+            case "on_logged_out":
+                this.setState({ view: Views.LOGIN, ready: false, currentRoomId: null, page_type: undefined });
+                return onNewScreen("login");
+            default:
+                if (this.state.view === Views.LOGGED_IN && clientPeg.get()) onShellAction(clientPeg.get(), payload);
+        }
+    }
+
+    async #viewRoom(roomId) {
+        await this.#firstSync.promise;
+        localStorage.setItem("mx_last_room_id", roomId);
+        this.setState({ view: Views.LOGGED_IN, page_type: "room_view", currentRoomId: roomId });
+        onNewScreen(`room/${roomId}`);
+    }
+
+    #onSoftLogout() {
+        this.setState({ view: Views.SOFT_LOGOUT, ready: false, currentRoomId: null });
+        onNewScreen("soft_logout");
+    }
+
+    #watchClient() {
+        this.#firstSync = Promise.withResolvers();
+        const client = clientPeg.safeGet();
+        client.on(ClientEvent.Sync, (state) => {
+            if (state === "PREPARED") {
+                this.#firstSync.resolve();
+                dispatcher.fire("focus_send_message_composer");
+            }
+        });
+        client.on(HttpApiEvent.SessionLoggedOut, (error) => {
+            if (lifecycle.isLoggingOut()) return;
+            if (error.httpStatus === 401 && error.data?.soft_logout) lifecycle.softLogout();
+            else dispatcher.dispatch({ action: "logout" }, true);
+        });
+    }
+}

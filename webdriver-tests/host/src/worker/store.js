@@ -1,0 +1,1 @@
+export { IndexedDBStoreWorker } from "matrix-js-sdk/lib/indexeddb-worker.js";
