@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "./until.mjs";
 
 const START_TIMEOUT_MS = 20_000;
 
@@ -15,17 +16,6 @@ const freePort = () =>
             server.close(() => resolve(port));
         });
     });
-
-/** Repeats `check` until it gives something, or throws after `timeoutMs`. */
-export async function until(what, timeoutMs, check) {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-        const value = await check();
-        if (value) return value;
-        if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-}
 
 const CHROMIUM_ARGS = [
     "--headless=new",
