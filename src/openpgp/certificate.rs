@@ -1,0 +1,179 @@
+//! A certificate as it was found: parsed and of public parts only, but nothing else is known of it.
+
+use std::fmt;
+
+use sequoia_openpgp::{
+    Cert, Packet,
+    cert::CertParser,
+    parse::Parse,
+    serialize::{Marshal, MarshalInto},
+    types::SignatureType,
+};
+
+use crate::{
+    error::{Code, Coded},
+    ident::Fingerprint,
+};
+
+/// The most bytes of input that are read as certificates.
+pub const MAX_INPUT: usize = 1 << 20;
+
+/// The most certificates that one input may hold.
+pub const MAX_CERTIFICATES: usize = 64;
+
+/// Why an input holds no certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Neither armored nor binary OpenPGP certificates: a web page, a message, a damaged key.
+    #[error("not an OpenPGP certificate")]
+    NotAKey,
+    /// More than [`MAX_INPUT`] bytes or [`MAX_CERTIFICATES`] certificates.
+    #[error("too large for OpenPGP certificates")]
+    TooLarge,
+}
+
+impl Coded for ParseError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotAKey => Code::DirNotAKey,
+            Self::TooLarge => Code::DirTooLarge,
+        }
+    }
+}
+
+/// An OpenPGP certificate (RFC 9580, section 10.1): public parts only, checked by nothing yet.
+///
+/// To encrypt to it, have [`super::AcceptanceRule::accept`] look at it first.
+#[derive(Clone, PartialEq)]
+pub struct Certificate {
+    cert: Cert,
+}
+
+impl Certificate {
+    /// Reads one or more certificates, armored (several blocks are fine) or binary. Secret key material is dropped.
+    ///
+    /// Copies of one certificate in the input are merged; the order is that of first appearance.
+    ///
+    /// # Errors
+    /// [`ParseError`] where any part of the input is something else: nothing is skipped in silence.
+    pub fn parse_all(input: &[u8]) -> Result<Vec<Self>, ParseError> {
+        let mut found: Vec<Self> = Vec::new();
+        for cert in parse_certs(input)? {
+            let copy = Self::from_cert(cert);
+            match found.iter_mut().find(|known| known.cert.fingerprint() == copy.cert.fingerprint()) {
+                Some(known) => *known = known.merge(&copy).unwrap_or(copy),
+                None => found.push(copy),
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn from_cert(cert: Cert) -> Self {
+        Self { cert: cert.strip_secret_key_material() }
+    }
+
+    pub(super) fn cert(&self) -> &Cert {
+        &self.cert
+    }
+
+    /// The fingerprint of the primary key.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint_of(&self.cert)
+    }
+
+    /// The user IDs as they are written in the certificate, valid or not; bytes that are no UTF-8 are replaced.
+    #[must_use]
+    pub fn user_ids(&self) -> Vec<String> {
+        self.cert.userids().map(|id| String::from_utf8_lossy(id.userid().value()).into_owned()).collect()
+    }
+
+    /// What both copies hold: every user ID, subkey, signature and revocation of either. `None` where they are copies of
+    /// different certificates.
+    ///
+    /// A merged copy that outgrows [`MAX_INPUT`] loses third-party certifications, never a revocation, so it can always
+    /// be stored and read again.
+    #[must_use]
+    pub fn merge(&self, other: &Self) -> Option<Self> {
+        let cert = self.cert.clone().merge_public(other.cert.clone()).ok()?;
+        let merged = Self { cert };
+        if merged.to_bytes().len() <= MAX_INPUT / 2 { Some(merged) } else { Some(merged.without_certifications()) }
+    }
+
+    /// The certificate without what third parties certified.
+    fn without_certifications(self) -> Self {
+        let primary = self.cert.key_handle();
+        let keep = |packet: &Packet| match packet {
+            Packet::Signature(signature) => {
+                let own = signature.get_issuers().iter().any(|issuer| issuer.aliases(&primary));
+                let certifies = matches!(
+                    signature.typ(),
+                    SignatureType::GenericCertification
+                        | SignatureType::PersonaCertification
+                        | SignatureType::CasualCertification
+                        | SignatureType::PositiveCertification
+                );
+                own || !certifies
+            }
+            _ => true,
+        };
+        match Cert::from_packets(self.cert.clone().into_packets().filter(keep)) {
+            Ok(cert) => Self { cert },
+            Err(_) => self,
+        }
+    }
+
+    /// The certificate as ASCII armor (RFC 9580, section 6).
+    #[must_use]
+    pub fn to_armored(&self) -> String {
+        // Writing to memory does not fail, and armor is ASCII.
+        let bytes = self.cert.armored().to_vec().unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The certificate in binary form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        let _ = self.cert.serialize(&mut bytes);
+        bytes
+    }
+}
+
+// Names and addresses do not slip into a log by way of `{:?}`.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<OpenPGP certificate>")
+    }
+}
+
+/// Reads certificates with whatever secret parts they have.
+pub(super) fn parse_certs(input: &[u8]) -> Result<Vec<Cert>, ParseError> {
+    if input.len() > MAX_INPUT {
+        return Err(ParseError::TooLarge);
+    }
+    let start = input.trim_ascii_start();
+    // Binary OpenPGP begins with a packet tag, whose high bit is set (RFC 9580, section 4.2).
+    let binary = input.first().is_some_and(|byte| byte & 0x80 != 0);
+    if !binary && !start.starts_with(b"-----BEGIN PGP ") {
+        return Err(ParseError::NotAKey);
+    }
+    let parser = CertParser::from_bytes(if binary { input } else { start }).map_err(|_| ParseError::NotAKey)?;
+    let mut certs = Vec::new();
+    for cert in parser {
+        if certs.len() == MAX_CERTIFICATES {
+            return Err(ParseError::TooLarge);
+        }
+        certs.push(cert.map_err(|_| ParseError::NotAKey)?);
+    }
+    if certs.is_empty() { Err(ParseError::NotAKey) } else { Ok(certs) }
+}
+
+pub(super) fn fingerprint_of(cert: &Cert) -> Fingerprint {
+    // Sequoia parses versions 4 and 6 only (others become unknown packets, not certificates).
+    match Fingerprint::parse(&cert.fingerprint().to_hex()) {
+        Ok(fingerprint) => fingerprint,
+        Err(_) => unreachable!("a certificate has a fingerprint of 20 or 32 bytes"),
+    }
+}

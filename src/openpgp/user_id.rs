@@ -1,0 +1,46 @@
+//! Which e-mail address a user ID names.
+//!
+//! Threat: a user ID that reads as one address to a person or a certifier and as another to a program. So one form is
+//! taken and everything else names no address.
+
+use crate::ident::EmailAddress;
+
+/// The address that a user ID names: `ann@example.org`, `<ann@example.org>`, or anything without `@`, `<`, `>` and
+/// control characters followed by `<ann@example.org>`, as `Ann Lee (work) <ann@example.org>`.
+///
+/// `None` where it names none or more than one (any second `@` counts, also one in a name or comment).
+#[must_use]
+pub fn user_id_address(user_id: &str) -> Option<EmailAddress> {
+    let invisible = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if user_id.chars().any(invisible) || user_id.matches('@').count() != 1 {
+        return None;
+    }
+    let text = user_id.trim();
+    let address = match text.strip_suffix('>') {
+        Some(inner) => inner.split_once('<')?.1,
+        None => text,
+    };
+    EmailAddress::parse(address).ok()
+}
+
+/// Do both addresses name one mailbox, as directories see it?
+///
+/// WKD hashes the local part with ASCII letters in lower case (draft-koch-openpgp-webkey-service, section 3.1) and HKP
+/// servers search without regard to case, so a directory cannot hold `Ann@…` and `ann@…` apart: the local part is
+/// compared without regard to ASCII case, and otherwise character for character. Domains are compared in lower case,
+/// an internationalised one also in its ASCII form.
+#[must_use]
+pub fn same_mailbox(a: &EmailAddress, b: &EmailAddress) -> bool {
+    a.local().eq_ignore_ascii_case(b.local()) && ascii_domain(a) == ascii_domain(b)
+}
+
+/// The domain in its ASCII form (IDNA, UTS 46).
+pub(crate) fn ascii_domain(address: &EmailAddress) -> String {
+    match url::Host::parse(address.domain()) {
+        Ok(url::Host::Domain(domain)) => domain,
+        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => address.domain().to_owned(),
+    }
+}
