@@ -1,1 +1,2 @@
 //! matrix
+pub(crate) mod base64;
