@@ -1,0 +1,123 @@
+//! Account data (Client-Server API, "Client Config").
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    MatrixError,
+    error::{read, read_optional},
+    request,
+};
+use crate::{
+    effect::{HttpRequest, HttpResponse},
+    ident::{KeyId, UserId},
+    recovery::secret_name,
+};
+
+/// The id of the default secret storage key ([`DefaultKey`]).
+pub const DEFAULT_KEY: &str = "m.secret_storage.default_key";
+/// What the type of a key description begins with.
+const KEY_DESCRIPTION_PREFIX: &str = "m.secret_storage.key.";
+/// The sealed recoveries and the wrapped recovery keys.
+pub const KEYSTEAD_RECOVERY: &str = "io.keystead.recovery";
+/// Secrets that a reset put out of use.
+pub const KEYSTEAD_SUPERSEDED: &str = "io.keystead.superseded";
+
+/// The type of the key description of a key.
+#[must_use]
+pub fn key_description(id: &KeyId) -> String {
+    format!("{KEY_DESCRIPTION_PREFIX}{}", id.as_str())
+}
+
+/// The content of [`DEFAULT_KEY`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultKey {
+    /// The key's id.
+    pub key: KeyId,
+}
+
+/// Asks for the account data of a type.
+#[must_use]
+pub fn get(user: &UserId, kind: &str) -> HttpRequest {
+    request::get(trace_words(kind).0, &["user", user.as_str(), "account_data", kind])
+}
+
+/// Reads the answer to [`get`]; `None` where there is none. An empty object is none too: clients cannot delete account
+/// data, so they write that instead.
+///
+/// # Errors
+/// [`MatrixError`]
+pub fn read_get<T: DeserializeOwned>(response: &HttpResponse) -> Result<Option<T>, MatrixError> {
+    const WHAT: &str = "account data";
+    match read_optional::<Map<String, Value>>(response, WHAT)? {
+        Some(content) if !content.is_empty() => {
+            serde_json::from_value(Value::Object(content)).map(Some).map_err(|_| MatrixError::Answer(WHAT))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Writes the account data of a type.
+#[must_use]
+pub fn put(user: &UserId, kind: &str, content: &Value) -> HttpRequest {
+    request::put(trace_words(kind).1, &["user", user.as_str(), "account_data", kind], content)
+}
+
+/// Reads the answer to [`put`].
+///
+/// # Errors
+/// [`MatrixError`]
+pub fn read_put(response: &HttpResponse) -> Result<(), MatrixError> {
+    read::<Map<String, Value>>(response, "the answer to a write of account data").map(drop)
+}
+
+/// The words for traces: reading and writing, by the documents that a flow tells apart.
+fn trace_words(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        DEFAULT_KEY => ("get default_key", "put default_key"),
+        KEYSTEAD_RECOVERY => ("get recovery", "put recovery"),
+        KEYSTEAD_SUPERSEDED => ("get superseded", "put superseded"),
+        secret_name::MASTER => ("get secret master", "put secret master"),
+        secret_name::SELF_SIGNING => ("get secret self_signing", "put secret self_signing"),
+        secret_name::USER_SIGNING => ("get secret user_signing", "put secret user_signing"),
+        secret_name::MEGOLM_BACKUP => ("get secret backup", "put secret backup"),
+        _ if kind.starts_with(KEY_DESCRIPTION_PREFIX) => ("get key_description", "put key_description"),
+        _ => ("get account_data", "put account_data"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Method, Target};
+
+    fn response(status: u16, body: &str) -> HttpResponse {
+        HttpResponse { status, content_type: String::new(), retry_after_ms: None, body: body.into() }
+    }
+
+    #[test]
+    fn requests_have_the_specified_form() {
+        let user = UserId::parse("@ref15545x0:localhost").unwrap();
+        let id = KeyId::parse("w5UW").unwrap();
+        let request = put(&user, &key_description(&id), &serde_json::json!({"a": 1}));
+        let path = "/_matrix/client/v3/user/%40ref15545x0%3Alocalhost/account_data/m.secret_storage.key.w5UW";
+        assert_eq!((request.name, request.method), ("put key_description", Method::Put));
+        assert_eq!(request.target, Target::Homeserver(path.into()));
+        assert_eq!(request.body.as_deref(), Some(r#"{"a":1}"#));
+        let request = get(&user, DEFAULT_KEY);
+        assert_eq!((request.name, request.method, request.body), ("get default_key", Method::Get, None));
+        assert_eq!((request.timeout_ms, request.max_bytes), (30_000, 1 << 20));
+    }
+
+    #[test]
+    fn absent_and_empty_are_the_same() {
+        let none: Result<Option<DefaultKey>, _> = Ok(None);
+        assert_eq!(read_get(&response(404, r#"{"errcode":"M_NOT_FOUND"}"#)), none);
+        assert_eq!(read_get(&response(200, "{}")), none);
+        let some = DefaultKey { key: KeyId::parse("a").unwrap() };
+        assert_eq!(read_get(&response(200, r#"{"key":"a"}"#)), Ok(Some(some)));
+        for bad in ["[]", "null", r#"{"key":1}"#, r#"{"key":""}"#, r#"{"keys":"a"}"#, ""] {
+            assert_eq!(read_get::<DefaultKey>(&response(200, bad)), Err(MatrixError::Answer("account data")), "{bad}");
+        }
+    }
+}
