@@ -86,6 +86,8 @@ codes! {
     RecSecretMismatch = "KS-REC-SECRET-MISMATCH",
     /// The key backup is signed neither by the account's master key nor by a device it vouches for.
     RecBackupUntrusted = "KS-REC-BACKUP-UNTRUSTED",
+    /// The account's own identity does not vouch for this device.
+    RecDevice = "KS-REC-DEVICE",
     /// The account's published identity is not the one this browser knows.
     RecIdentity = "KS-REC-IDENTITY",
     /// The account has no published identity yet.
