@@ -1,0 +1,59 @@
+//! Ed25519 public keys.
+
+use std::fmt;
+
+use vodozemac::{Ed25519PublicKey, Ed25519SecretKey};
+
+use crate::{matrix::base64, secret::SecretBytes};
+
+/// An Ed25519 public key: a point of the curve, written in base64 without padding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(Ed25519PublicKey);
+
+/// The text is no Ed25519 public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an Ed25519 public key")]
+pub struct NotAPublicKey;
+
+impl PublicKey {
+    /// Reads a key. Only its one canonical text is taken, so that keys are equal exactly where their texts are.
+    ///
+    /// # Errors
+    /// [`NotAPublicKey`]
+    pub fn parse(text: &str) -> Result<Self, NotAPublicKey> {
+        // Not by `Ed25519PublicKey::from_base64`: it panics on 44 characters that decode to 33 bytes.
+        let bytes = base64::decode_array(text).ok_or(NotAPublicKey)?;
+        let key = Self(Ed25519PublicKey::from_slice(&bytes).map_err(|_| NotAPublicKey)?);
+        if key.to_base64() == text { Ok(key) } else { Err(NotAPublicKey) }
+    }
+
+    /// The key in base64 without padding, 43 characters.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        base64::encode_unpadded(self.0.as_bytes())
+    }
+
+    /// The id of a key that is named after itself, as cross-signing keys are: `ed25519:` and the key.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        format!("ed25519:{}", self.to_base64())
+    }
+
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        vodozemac::Ed25519Signature::from_slice(signature)
+            .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+    }
+}
+
+// As with identifiers: what identifies a person does not slip into a log by way of `{:?}`.
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<Ed25519 public key>")
+    }
+}
+
+/// Derives the public key of a cross-signing seed.
+#[must_use]
+pub fn derive_public(seed: &SecretBytes<32>) -> PublicKey {
+    PublicKey(Ed25519SecretKey::from_slice(seed.expose("derive its public key")).public_key())
+}
