@@ -1,0 +1,111 @@
+//! An HTTP server on loopback that ends, with every connection, when it is dropped.
+
+use std::error::Error;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A handler's answer: `Err` closes the connection without a word.
+pub(crate) type Reply = Result<Response<Body>, Box<dyn Error + Send + Sync>>;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+    reachable: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Serves `handler` on a free loopback port.
+    pub(crate) fn start<H, F>(handler: H) -> Result<Self>
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (reachable, network) = watch::channel(true);
+        let task = runtime()?.spawn(async move {
+            // Binding happened above; only a runtime that shuts down can refuse the listener.
+            if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                accept(listener, network, handler).await;
+            }
+        });
+        Ok(Self { address, task, reachable })
+    }
+
+    /// The server's address, such as `http://127.0.0.1:4711`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Cuts all connections and every new one, or lets new ones in again.
+    pub(crate) fn set_reachable(&self, reachable: bool) {
+        self.reachable.send_replace(reachable);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Dropping the accepting task drops its connections with it.
+        self.task.abort();
+    }
+}
+
+/// The runtime of all servers: they are shared between tests, and the runtime of one test ends with that test.
+pub(crate) fn runtime() -> Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("testbed").enable_all().build()?;
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+async fn accept<H, F>(listener: tokio::net::TcpListener, mut network: watch::Receiver<bool>, handler: H)
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                if !*network.borrow() {
+                    // Reset instead of a polite end: this is what a cut network looks like from the other side.
+                    let _ = stream.set_zero_linger();
+                    continue;
+                }
+                let _ = stream.set_nodelay(true);
+                let handler = handler.clone();
+                connections.spawn(async move {
+                    let service = service_fn(move |request| handler(request));
+                    // A connection that breaks is the other side's business.
+                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+            changed = network.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                if !*network.borrow() {
+                    connections.abort_all();
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
