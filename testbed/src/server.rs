@@ -92,7 +92,7 @@ where
                 let _ = stream.set_nodelay(true);
                 let handler = handler.clone();
                 connections.spawn(async move {
-                    let service = service_fn(move |request| handler(request));
+                    let service = service_fn(handler);
                     // A connection that breaks is the other side's business.
                     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
