@@ -21,4 +21,5 @@ pub use certificate::{Certificate, MAX_CERTIFICATES, MAX_INPUT, ParseError};
 pub use seal::{SealError, seal};
 pub use secret::{OpenError, SecretCertificate, dangerous_open};
 pub use signature::{SignError, VerifyError, sign_detached, verify_detached};
+pub(crate) use user_id::ascii_domain;
 pub use user_id::{same_mailbox, user_id_address};

@@ -1,0 +1,54 @@
+//! Which of the certificates that were found is meant, or the most telling reason why none is.
+
+use super::Looked;
+use crate::{
+    error::{Code, Coded},
+    openpgp::{AcceptanceRule, RecipientAccepted, Rejection},
+    time::UnixMillis,
+};
+
+/// The one certificate that the rule accepts.
+///
+/// # Errors
+/// [`Code::DirAmbiguous`] where it accepts several. Where it accepts none: why the nearest one was not accepted; where
+/// nothing was found: what was wrong with the sources, [`Code::DirUnreachable`] where one could not be asked, else
+/// [`Code::DirNone`].
+pub fn choose(looked: &Looked, rule: &AcceptanceRule, at: UnixMillis) -> Result<RecipientAccepted, Code> {
+    let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+    for certificate in &looked.certificates {
+        match rule.accept(certificate, at) {
+            Ok(recipient) => accepted.push(recipient),
+            Err(rejection) => rejected.push(rejection),
+        }
+    }
+    match (accepted.pop(), accepted.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => Err(Code::DirAmbiguous),
+        (None, _) => Err(why_none(&rejected, &looked.problems)),
+    }
+}
+
+fn why_none(rejected: &[Rejection], problems: &[(String, Code)]) -> Code {
+    if let Some(nearest) = rejected.iter().copied().max_by_key(nearness) {
+        return nearest.code();
+    }
+    // What a source did wrong tells more than that it, or another, was down.
+    let first = |wanted: &[Code]| problems.iter().map(|(_, code)| *code).find(|code| wanted.contains(code));
+    first(&[Code::DirFingerprint, Code::DirNotAKey, Code::DirTooLarge, Code::DirRedirect])
+        .or_else(|| first(&[Code::DirTimeout]))
+        .unwrap_or(if problems.is_empty() { Code::DirNone } else { Code::DirUnreachable })
+}
+
+/// How much a rejected certificate is the wanted one: somebody else's says least.
+fn nearness(rejection: &Rejection) -> u8 {
+    match rejection {
+        Rejection::Fingerprint => 0,
+        Rejection::Address => 1,
+        Rejection::Revoked => 2,
+        Rejection::Weak => 3,
+        Rejection::Expired => 4,
+        Rejection::Encryption => 5,
+        Rejection::Uncertified => 6,
+        Rejection::CertificationOld => 7,
+    }
+}
