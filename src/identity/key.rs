@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use vodozemac::{Ed25519PublicKey, Ed25519SecretKey};
 
 use crate::{matrix::base64, secret::SecretBytes};
 
 /// An Ed25519 public key: a point of the curve, written in base64 without padding.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PublicKey(Ed25519PublicKey);
 
 /// The text is no Ed25519 public key.
@@ -42,6 +44,19 @@ impl PublicKey {
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         vodozemac::Ed25519Signature::from_slice(signature)
             .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = NotAPublicKey;
+    fn try_from(text: String) -> Result<Self, NotAPublicKey> {
+        Self::parse(&text)
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.to_base64()
     }
 }
 
