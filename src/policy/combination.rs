@@ -1,6 +1,6 @@
 //! Which fields contradict each other: everything that the schema cannot say.
 
-use super::{FirstContact, IntegrityMode, OnMissing, Policy, PolicyError, RetainAfterLogout, values::ServerName};
+use super::{FirstContact, IntegrityMode, OnMissing, Policy, PolicyError, RetainAfterLogout};
 use crate::error::Code;
 
 /// Checks a policy whose fields are each in order.
@@ -51,12 +51,10 @@ fn account(policy: &Policy) -> Result<(), PolicyError> {
     }
 }
 
-/// Several homeservers cannot share one signed document: each document names its deployment.
+/// Several deployments cannot share one signed document: each document names its deployment.
 fn one_document_each(policy: &Policy, names_it: bool, path: &str) -> Result<(), PolicyError> {
-    let mut servers: Vec<&ServerName> = policy.deployments.iter().map(|deployment| &deployment.server_name).collect();
-    servers.dedup();
-    if servers.len() > 1 && !names_it {
-        return Err(contradiction(path, "{server_name} in the URL, as there are several deployments"));
+    if policy.deployments.len() > 1 && !names_it {
+        return Err(contradiction(path, "{host} in the URL, as there are several deployments"));
     }
     Ok(())
 }

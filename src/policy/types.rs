@@ -75,7 +75,7 @@ impl Policy {
     /// Where the roster of a deployment lies.
     #[must_use]
     pub fn roster_url(&self, deployment: &Deployment) -> Option<Url> {
-        self.roster.as_ref()?.url.for_deployment(&deployment.server_name)
+        self.roster.as_ref()?.url.for_deployment(&deployment.origin)
     }
 
     /// What to do where the directory has no certificate that may be used.

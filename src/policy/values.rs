@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::ident::{EmailAddress, NotAnIdentifier};
+use crate::{
+    ident::{EmailAddress, NotAnIdentifier, Origin},
+    openpgp::Certificate,
+};
 
 macro_rules! value {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $accepts:expr) => {
@@ -102,28 +105,31 @@ value!(
     }
 );
 
-const SERVER_NAME: &str = "{server_name}";
+const HOST: &str = "{host}";
 
 value!(
-    /// Where a signed document lies; `{server_name}` stands for the deployment's server name.
-    DocumentUrl, "a URL such as https://it.example.org/{server_name}/roster.json (https, or http on a loopback host)",
-    // A server name in the place of the host would let the policy's reader be sent anywhere.
-    |text| safe_url(&text.replace(SERVER_NAME, "a.b")).is_some_and(|url| {
-        url.query().is_none() && url.host_str() == safe_url(&text.replace(SERVER_NAME, "c.d")).as_ref().and_then(Url::host_str)
-    })
+    /// Where a signed document lies; `{host}` stands for the host of the deployment's origin, with its port if it has one.
+    DocumentUrl,
+    "a URL such as https://it.example.org/{host}/roster.json (https, or http on a loopback host)",
+    // In the place of the host itself it would let each deployment's web host serve its own document.
+    |text| {
+        let filled = |with: &str| safe_url(&text.replace(HOST, with)).filter(|url| url.query().is_none());
+        filled("a.b").is_some() && filled("a.b").map(|url| url.origin()) == filled("c.d:1").map(|url| url.origin())
+    }
 );
 
 impl DocumentUrl {
     /// Is there one document for each deployment?
     #[must_use]
     pub fn names_the_deployment(&self) -> bool {
-        self.0.contains(SERVER_NAME)
+        self.0.contains(HOST)
     }
 
     /// The URL of one deployment's document.
     #[must_use]
-    pub fn for_deployment(&self, server_name: &ServerName) -> Option<Url> {
-        safe_url(&self.0.replace(SERVER_NAME, server_name.as_str()))
+    pub fn for_deployment(&self, origin: &Origin) -> Option<Url> {
+        let host = origin.as_str().split_once("://")?.1;
+        safe_url(&self.0.replace(HOST, host))
     }
 }
 
@@ -184,10 +190,29 @@ impl AddressTemplate {
 }
 
 value!(
-    /// An armored OpenPGP certificate.
-    ArmoredCertificate, "an armored OpenPGP public key block",
-    |text| text.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    /// One or more armored OpenPGP certificates. A secret key is none, though it holds one: it has no place in a policy.
+    ArmoredCertificate,
+    "an armored OpenPGP public key block",
+    |text| {
+        text.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+            && !text.contains("PRIVATE KEY BLOCK")
+            && Certificate::parse_all(text.as_bytes()).is_ok()
+    }
 );
+
+impl ArmoredCertificate {
+    /// The certificates in it; at least one.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Certificate> {
+        Certificate::parse_all(self.0.as_bytes()).unwrap_or_default()
+    }
+
+    /// All the certificates of a list of the policy.
+    #[must_use]
+    pub fn all(list: &[Self]) -> Vec<Certificate> {
+        list.iter().flat_map(Self::certificates).collect()
+    }
+}
 
 value!(
     /// The name of a native messaging host, as both browsers allow it.
@@ -238,10 +263,11 @@ mod tests {
 
     #[test]
     fn document_urls_stay_on_their_host() {
-        let url = DocumentUrl::parse("https://it.example.org/{server_name}/roster.json").unwrap();
-        let filled = url.for_deployment(&ServerName::parse("example.org:8448").unwrap()).unwrap();
-        assert_eq!(filled.as_str(), "https://it.example.org/example.org:8448/roster.json");
-        for bad in ["https://{server_name}/roster.json", "https://it.{server_name}/r", "http://it.example.org/r"] {
+        let url = DocumentUrl::parse("https://it.example.org/{host}/roster.json").unwrap();
+        let filled = url.for_deployment(&Origin::parse("https://chat.example.org:8443").unwrap()).unwrap();
+        assert_eq!(filled.as_str(), "https://it.example.org/chat.example.org:8443/roster.json");
+        for bad in ["https://{host}/roster.json", "https://it.{host}/r", "http://it.example.org/r", "https://it:{host}"]
+        {
             assert!(DocumentUrl::parse(bad).is_err(), "{bad}");
         }
     }
