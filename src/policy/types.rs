@@ -10,7 +10,11 @@ use url::Url;
 use super::values::{
     AddressTemplate, ArmoredCertificate, BaseUrl, ContactUrl, DocumentUrl, HostName, KeyServerUrl, ServerName,
 };
-use crate::ident::{EmailAddress, Origin, UserId};
+use crate::{
+    directory::DirectoryConfig,
+    ident::{EmailAddress, Fingerprint, Origin, UserId},
+    openpgp::AcceptanceRule,
+};
 
 /// A policy that was read, checked and found without contradiction ([`Policy::parse`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +80,28 @@ impl Policy {
     #[must_use]
     pub fn roster_url(&self, deployment: &Deployment) -> Option<Url> {
         self.roster.as_ref()?.url.for_deployment(&deployment.origin)
+    }
+
+    /// Which sources of the directory are asked; none without a directory.
+    #[must_use]
+    pub fn directory_config(&self) -> DirectoryConfig {
+        let Some(directory) = &self.directory else { return DirectoryConfig::default() };
+        DirectoryConfig {
+            hkp: directory.hkp.iter().filter_map(KeyServerUrl::url).collect(),
+            wkd: directory.wkd.unwrap_or(false),
+        }
+    }
+
+    /// Which certificate of an address may open its owner's sealed recovery; `fingerprint` is the roster's.
+    #[must_use]
+    pub fn acceptance_rule(&self, address: &EmailAddress, fingerprint: Option<&Fingerprint>) -> AcceptanceRule {
+        let directory = self.directory.as_ref();
+        AcceptanceRule {
+            address: Some(address.clone()),
+            fingerprint: fingerprint.cloned(),
+            certifiers: directory.map(|found| ArmoredCertificate::all(&found.certifiers)).unwrap_or_default(),
+            certification_max_age: directory.and_then(Directory::certification_max_age),
+        }
     }
 
     /// What to do where the directory has no certificate that may be used.
