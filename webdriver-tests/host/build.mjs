@@ -36,7 +36,7 @@ const chunkImports = (own) => ({
     },
 });
 
-async function bundle(entry, name, format, wasmName) {
+async function bundle(entry, name, format) {
     const { outputFiles } = await build({
         entryPoints: [entry],
         bundle: true,
@@ -47,7 +47,12 @@ async function bundle(entry, name, format, wasmName) {
         minify: true,
         charset: "utf8",
         loader: { ".json": "json" },
-        define: { "process.env.NODE_ENV": '"production"', "global": "globalThis", "CRYPTO_WASM": `"${wasmName}"` },
+        define: {
+            "process.env.NODE_ENV": '"production"',
+            "global": "globalThis",
+            "CRYPTO_WASM": JSON.stringify(wasmName),
+            "LANGUAGES": JSON.stringify(languagesName),
+        },
         plugins: [chunkImports(name)],
         logLevel: "warning",
     });
@@ -67,6 +72,11 @@ const hashOf = (...parts) => {
 
 const wasmBytes = await readFile(wasm);
 const wasmName = `${hashOf(wasmBytes)}.wasm`;
+const language = await readFile(source("en_EN.json"));
+const languageName = `en_EN.${hashOf(language).slice(0, 7)}.json`;
+const languages = JSON.stringify({ en: languageName });
+const languagesName = `languages.${hashOf(languages).slice(0, 7)}.json`;
+
 const chunks = {
     "unhomoglyph_data": join(here, "node_modules/unhomoglyph/data.json"),
     "init": source("init.js"),
@@ -74,27 +84,25 @@ const chunks = {
     "element-web-app": source("app/index.js"),
     "store-worker": source("worker/store.js"),
 };
-const files = { "bundle.js": await bundle(source("bundle.js"), "bundle", "iife", wasmName) };
+const files = { "bundle.js": await bundle(source("bundle.js"), "bundle", "iife") };
 for (const [name, entry] of Object.entries(chunks)) {
-    files[`${name}.js`] = asChunk(name, await bundle(entry, name, "cjs", wasmName));
+    files[`${name}.js`] = asChunk(name, await bundle(entry, name, "cjs"));
 }
-files["indexeddb.worker.js"] = await bundle(source("worker/indexeddb.worker.js"), "worker", "iife", wasmName);
+files["indexeddb.worker.js"] = await bundle(source("worker/indexeddb.worker.js"), "worker", "iife");
 files["bundle.css"] = await readFile(source("bundle.css"));
 files["theme-light.css"] = await readFile(source("theme-light.css"));
 
-const language = await readFile(source("en_EN.json"));
-const languageFile = `en_EN.${hashOf(language).slice(0, 7)}.json`;
-const hash = hashOf(...Object.values(files), wasmName, language);
+const hash = hashOf(...Object.values(files));
 const bundles = join(dist, "bundles", hash);
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(bundles, { recursive: true });
 for (const [name, contents] of Object.entries(files)) await writeFile(join(bundles, name), contents);
 await copyFile(wasm, join(bundles, wasmName));
-await writeFile(join(dist, "sw.js"), await bundle(source("worker/sw.js"), "sw", "iife", wasmName));
+await writeFile(join(dist, "sw.js"), await bundle(source("worker/sw.js"), "sw", "iife"));
 await mkdir(join(dist, "i18n"));
-await writeFile(join(dist, "i18n", languageFile), language);
-await writeFile(join(dist, "i18n/languages.json"), JSON.stringify({ en: languageFile }));
+await writeFile(join(dist, "i18n", languageName), language);
+await writeFile(join(dist, "i18n", languagesName), languages);
 await cp(source("static"), dist, { recursive: true });
 const html = await readFile(source("index.html"), "utf8");
 await writeFile(join(dist, "index.html"), html.replaceAll("%bundles%", `bundles/${hash}`));

@@ -34,10 +34,9 @@ function capabilities(browser, profile) {
         browser === "firefox"
             ? {
                   "browserName": "firefox",
-                  "webSocketUrl": true,
                   "moz:firefoxOptions": { args: ["-headless", "-width", "1280", "-height", "900"] },
               }
-            : { "goog:chromeOptions": { args: [...CHROMIUM_ARGS, `--user-data-dir=${profile}`] }, "webSocketUrl": true };
+            : { "goog:chromeOptions": { args: [...CHROMIUM_ARGS, `--user-data-dir=${profile}`] } };
     return { capabilities: { alwaysMatch } };
 }
 
@@ -64,11 +63,9 @@ export async function openBrowser(browser = "chromium") {
     const { sessionId, capabilities: granted } = await call("POST", "/session", capabilities(browser, profile));
     const session = `/session/${sessionId}`;
     await call("POST", `${session}/timeouts`, { script: 60_000, pageLoad: 60_000 });
-    const preload = await preloader(granted.webSocketUrl);
 
     return {
         version: granted.browserVersion,
-        preload,
         go: (url) => call("POST", `${session}/url`, { url }),
         refresh: () => call("POST", `${session}/refresh`, {}),
         run: (script, ...args) => call("POST", `${session}/execute/sync`, { script, args }),
@@ -93,27 +90,4 @@ export async function openBrowser(browser = "chromium") {
         const element = await call("POST", `${session}/element`, { using: "css selector", value: selector });
         return Object.values(element)[0];
     }
-}
-
-/** Scripts that run before those of the page, by WebDriver BiDi: the only standard way in both browsers. */
-async function preloader(url) {
-    const socket = new WebSocket(url);
-    await new Promise((resolve, reject) => {
-        socket.onopen = resolve;
-        socket.onerror = () => reject(new Error("no WebDriver BiDi"));
-    });
-    let lastId = 0;
-    return (source) =>
-        new Promise((resolve, reject) => {
-            const id = ++lastId;
-            socket.addEventListener("message", function listener({ data }) {
-                const message = JSON.parse(data);
-                if (message.id !== id) return;
-                socket.removeEventListener("message", listener);
-                if (message.type === "success") resolve(message.result);
-                else reject(new Error(message.message));
-            });
-            const params = { functionDeclaration: `() => {${source}\n}` };
-            socket.send(JSON.stringify({ id, method: "script.addPreloadScript", params }));
-        });
 }

@@ -1,4 +1,5 @@
 // `state`: what the homeserver stores for an account, asked for over plain HTTP.
+import { randomUUID } from "node:crypto";
 
 /** See client.mjs; with `accessToken` it logs nobody in or out. */
 export async function readState({ homeserver, user, password, accessToken, logout = true }) {
@@ -27,7 +28,8 @@ async function request(homeserver, token, method, path, body) {
 async function read(homeserver, token) {
     const get = (path) => request(homeserver, token, "GET", path);
     const { user_id: userId } = await get("v3/account/whoami");
-    const filter = { presence: { types: [] }, room: { rooms: [] } };
+    // Synapse answers the same first sync from a cache for two minutes: a filter of its own each time.
+    const filter = { presence: { types: [] }, room: { rooms: [] }, account_data: { not_types: [randomUUID()] } };
     const { account_data: data } = await get(`v3/sync?timeout=0&filter=${encodeURIComponent(JSON.stringify(filter))}`);
     const keys = await request(homeserver, token, "POST", "v3/keys/query", { device_keys: { [userId]: [] } });
     const backup = await get("v3/room_keys/version").catch((error) => {

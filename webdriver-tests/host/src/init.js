@@ -45,7 +45,7 @@ export async function loadConfig() {
 
 /** Loads the texts. */
 export async function loadLanguage() {
-    const languages = await (await fetch("i18n/languages.json")).json();
+    const languages = await (await fetch(`i18n/${LANGUAGES}`)).json();
     window.hostTexts = await (await fetch(`i18n/${languages.en}`)).json();
 }
 

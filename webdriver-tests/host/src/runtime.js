@@ -29,7 +29,10 @@ export function installRuntime(scriptUrl) {
             const script = document.createElement("script");
             script.charset = "utf-8";
             script.src = `${publicPath}${name}.js${query}`;
-            script.onload = resolve;
+            script.onload = () => {
+                script.remove();
+                resolve();
+            };
             script.onerror = () => {
                 script.remove();
                 reject(new Error(`Loading chunk ${name} failed.\n(error: ${script.src})`));

@@ -1,5 +1,6 @@
 // Holds the one Matrix client: `window.mxMatrixClientPeg`.
 import { IndexedDBStore, PendingEventOrdering, createClient, decodeBase64 } from "host:matrix-js-sdk";
+import { initialiseDehydrationIfEnabled } from "./dehydration.js";
 import { startClientActions, stopClientActions } from "./client-actions.js";
 import { secretStorageCallbacks } from "./secret-storage-access.js";
 
@@ -53,6 +54,7 @@ class MatrixClientPeg {
         await client.initRustCrypto({ storageKey: this.#cryptoKey });
         this.#cryptoKey?.fill(0);
         localStorage.setItem("mx_crypto_initialised", "true");
+        await initialiseDehydrationIfEnabled(client, { onlyIfKeyCached: true, rehydrate: false }).catch(() => {});
         startClientActions(client);
     }
 

@@ -3,7 +3,6 @@ import { createClient } from "host:matrix-js-sdk";
 import { clientPeg, createStoredClient } from "./client-peg.js";
 import { deviceListener } from "./device-listener.js";
 import { dispatcher } from "./dispatcher.js";
-import { startPresence, stopPresence } from "./presence.js";
 import { idbClear } from "./storage.js";
 import { createPickleKey, destroyPickleKey, loadAccessToken, loadPickleKey, saveAccessToken } from "./tokens.js";
 import { toastStore } from "./toasts.js";
@@ -71,7 +70,6 @@ async function begin(credentials) {
     if (soft) await clientPeg.assign();
     else await clientPeg.start();
     deviceListener().start(clientPeg.safeGet());
-    startPresence(clientPeg.safeGet());
     dispatcher.dispatch({ action: "client_started" });
     if (soft) softLogout();
 }
@@ -79,7 +77,6 @@ async function begin(credentials) {
 /** Stops the client, and lets go of it unless told otherwise. */
 export function stopClient(unset = true) {
     window.mxDeviceListener?.stop();
-    stopPresence();
     const client = clientPeg.get();
     if (!client) return;
     client.stopClient();

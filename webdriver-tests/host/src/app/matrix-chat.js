@@ -1,34 +1,21 @@
-// The top of the app: which view is shown when. `window.matrixChat`, with Element's numbers in `state.view`.
+// The top of the app: which view is shown when. `window.matrixChat`.
 import { ClientEvent, HttpApiEvent } from "host:matrix-js-sdk";
 import { clientPeg } from "./client-peg.js";
 import { dispatcher } from "./dispatcher.js";
 import { initialCryptoStore } from "./initial-crypto.js";
 import * as lifecycle from "./lifecycle.js";
+import { offerNotifications } from "./notifications.js";
 import { onNewScreen } from "./routing.js";
+import { AUTH_SCREENS, showScreen, showScreenAfterLogin } from "./screens.js";
 import { sessionLockIsFree, takeSessionLock } from "./session-lock.js";
 import { attemptTokenLogin, registerAsGuest } from "./token-login.js";
 import { onShellAction } from "./ui/logged-in.js";
 import { render } from "./ui/render.js";
-
-/** Element's view numbers. */
-export const Views = {
-    LOADING: 0,
-    CONFIRM_LOCK_THEFT: 1,
-    WELCOME: 2,
-    LOGIN: 3,
-    REGISTER: 4,
-    COMPLETE_SECURITY: 6,
-    E2E_SETUP: 7,
-    LOGGED_IN: 8,
-    SOFT_LOGOUT: 9,
-    LOCK_STOLEN: 10,
-};
-
-const AUTH_SCREENS = ["register", "login", "welcome"];
-const BEFORE_THE_APP = [Views.LOGIN, Views.REGISTER, Views.COMPLETE_SECURITY, Views.E2E_SETUP];
+import { BEFORE_THE_APP, Views } from "./views.js";
 
 export class MatrixChat {
     state = { view: Views.LOADING, ready: false, page_type: undefined, currentRoomId: null, pendingInitialSync: false };
+    showScreen = showScreen;
     #screenAfterLogin;
     #firstSync = Promise.withResolvers();
 
@@ -48,6 +35,11 @@ export class MatrixChat {
         render(this);
     }
 
+    get homeserverUrl() {
+        return this.config.default_server_config["m.homeserver"].base_url;
+    }
+
+    /** Token login, else the stored session, else a guest's, else the login form. */
     async initSession() {
         if (!(await takeSessionLock(() => this.#onLockStolen()))) return;
         if (!lifecycle.isSoftLogout()) {
@@ -57,36 +49,12 @@ export class MatrixChat {
         if (await lifecycle.restoreSession()) return;
         if (!this.config.disable_guests && (await registerAsGuest(this.homeserverUrl))) return;
         dispatcher.dispatch({ action: "view_welcome_page" });
-        if (AUTH_SCREENS.includes(this.#screenAfterLogin)) this.#showScreenAfterLogin();
-    }
-
-    get homeserverUrl() {
-        return this.config.default_server_config["m.homeserver"].base_url;
+        if (AUTH_SCREENS.includes(this.#screenAfterLogin)) this.#afterLogin();
     }
 
     /** After the login form: the client is started, then the account is set up or the device verified. */
     async onCompletedLogin(credentials) {
         await lifecycle.setLoggedIn(credentials);
-        await this.#postLoginSetup();
-    }
-
-    async onRenewedLogin(credentials) {
-        await lifecycle.hydrateSession(credentials);
-        this.setState({ view: Views.LOGGED_IN });
-        this.#showScreenAfterLogin();
-    }
-
-    /** Starts to set up a new account, or starts again. */
-    startInitialSetup() {
-        void initialCryptoStore().start(clientPeg.safeGet(), () => this.onSetupFinished());
-    }
-
-    onSetupFinished() {
-        this.setState({ view: Views.LOGGED_IN });
-        this.#showScreenAfterLogin();
-    }
-
-    async #postLoginSetup() {
         const client = clientPeg.safeGet();
         this.setState({ pendingInitialSync: true });
         const [isSetUp] = await Promise.all([client.getCrypto().userHasCrossSigningKeys(), this.#firstSync.promise]);
@@ -98,31 +66,26 @@ export class MatrixChat {
         this.setState({ pendingInitialSync: false });
     }
 
-    async #onLockStolen() {
-        this.setState({ view: Views.LOCK_STOLEN });
-        lifecycle.stopClient();
+    /** After the form that a soft logout shows. */
+    async onRenewedLogin(credentials) {
+        await lifecycle.hydrateSession(credentials);
+        this.onSetupFinished();
     }
 
-    /** Shows what a hash route names. */
-    showScreen(screen) {
-        const client = clientPeg.get();
-        const member = client && !client.isGuest();
-        if (member && AUTH_SCREENS.includes(screen)) dispatcher.dispatch({ action: "view_home_page" });
-        else if (screen === "login" || screen === "soft_logout") dispatcher.dispatch({ action: "start_login" });
-        else if (screen === "welcome" || screen === "register") dispatcher.dispatch({ action: "view_welcome_page" });
-        else if (screen === "home") dispatcher.dispatch({ action: "view_home_page" });
-        else if (screen === "settings") dispatcher.fire("view_user_settings");
-        else if (screen === "new") dispatcher.dispatch({ action: "view_create_room" });
-        else if (screen.startsWith("room/")) dispatcher.dispatch({ action: "view_room", room_id: screen.slice(5) });
+    /** Starts to set up a new account, or starts again. */
+    startInitialSetup() {
+        void initialCryptoStore().start(clientPeg.safeGet(), () => this.onSetupFinished());
     }
 
-    #showScreenAfterLogin() {
+    onSetupFinished() {
+        this.setState({ view: Views.LOGGED_IN });
+        this.#afterLogin();
+    }
+
+    #afterLogin() {
         const screen = this.#screenAfterLogin;
         this.#screenAfterLogin = undefined;
-        const lastRoom = localStorage.getItem("mx_last_room_id");
-        if (screen) this.showScreen(screen);
-        else if (lastRoom) dispatcher.dispatch({ action: "view_room", room_id: lastRoom });
-        else dispatcher.dispatch({ action: "view_home_page" });
+        showScreenAfterLogin(screen);
     }
 
     #onAction(payload) {
@@ -136,9 +99,8 @@ export class MatrixChat {
                 this.setState({ view: Views.LOGIN });
                 return onNewScreen("login");
             case "on_logged_in":
-                if (lifecycle.isSoftLogout() || BEFORE_THE_APP.includes(this.state.view)) return;
-                this.setState({ view: Views.LOGGED_IN });
-                return this.#showScreenAfterLogin();
+                if (!lifecycle.isSoftLogout() && !BEFORE_THE_APP.includes(this.state.view)) this.onSetupFinished();
+                return;
             case "will_start_client":
                 this.setState({ ready: false });
                 return this.#watchClient();
@@ -173,14 +135,19 @@ export class MatrixChat {
         onNewScreen("soft_logout");
     }
 
+    async #onLockStolen() {
+        this.setState({ view: Views.LOCK_STOLEN });
+        lifecycle.stopClient();
+    }
+
     #watchClient() {
         this.#firstSync = Promise.withResolvers();
         const client = clientPeg.safeGet();
         client.on(ClientEvent.Sync, (state) => {
-            if (state === "PREPARED") {
-                this.#firstSync.resolve();
-                dispatcher.fire("focus_send_message_composer");
-            }
+            if (state !== "PREPARED") return;
+            this.#firstSync.resolve();
+            offerNotifications();
+            dispatcher.fire("focus_send_message_composer");
         });
         client.on(HttpApiEvent.SessionLoggedOut, (error) => {
             if (lifecycle.isLoggingOut()) return;

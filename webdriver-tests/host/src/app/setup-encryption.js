@@ -1,6 +1,7 @@
 // Accounts with cross-signing keys, on a new device: `window.mxSetupEncryptionStore`.
 import { CryptoEvent, TypedEventEmitter } from "host:matrix-js-sdk";
 import { clientPeg } from "./client-peg.js";
+import { initialiseDehydrationIfEnabled } from "./dehydration.js";
 import { accessSecretStorage } from "./secret-storage-access.js";
 
 /** What the view shows; the numbers are Element's. */
@@ -45,10 +46,12 @@ class SetupEncryptionStore extends TypedEventEmitter {
 
     async usePassPhrase() {
         this.#show(Phase.Busy);
-        const crypto = clientPeg.safeGet().getCrypto();
+        const client = clientPeg.safeGet();
+        const crypto = client.getCrypto();
         try {
             const backup = await crypto.getKeyBackupInfo();
             await accessSecretStorage(async () => {
+                await initialiseDehydrationIfEnabled(client);
                 if (!backup) return;
                 await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
                 await crypto.restoreKeyBackup();

@@ -29,7 +29,7 @@ const KINDS = {
         secondary: ["Dismiss", dismissAfter(() => deviceListener().recordRecoveryDisabled())],
     },
     verify_this_session: {
-        title: "Verify this device",
+        title: "Verify this session",
         primary: ["Verify", () => dispatcher.dispatch({ action: "host_verify_session" })],
         secondary: ["Later", dismissAfter()],
     },

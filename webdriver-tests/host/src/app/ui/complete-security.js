@@ -3,10 +3,11 @@ import { clientPeg } from "../client-peg.js";
 import { dispatcher } from "../dispatcher.js";
 import { interactiveAuth } from "../interactive-auth.js";
 import { Phase, setupEncryptionStore } from "../setup-encryption.js";
+import { showDialog } from "./dialogs.js";
 import { button, h, text } from "./dom.js";
 
-/** The view; `onFinished` is called once the store's phase is Finished. */
-export function completeSecurityView({ onFinished }) {
+/** Header and body, drawn anew at each phase; `onFinished` is called once the phase is Finished. */
+function setupEncryption(onFinished) {
     const store = setupEncryptionStore();
     const header = h("h1.mx_CompleteSecurity_header");
     const body = h("div.mx_CompleteSecurity_body");
@@ -18,16 +19,29 @@ export function completeSecurityView({ onFinished }) {
     store.start();
     store.on("update", show);
     show();
-    const view = h(
-        "div.mx_AuthPage",
-        {},
-        h("div.mx_AuthPage_modal", {}, h("div.mx_CompleteSecurityBody", {}, header, body)),
-    );
-    view.dispose = () => {
+    const dispose = () => {
         store.off("update", show);
         store.stop();
     };
-    return view;
+    return { elements: [header, body], dispose };
+}
+
+/** The view. */
+export function completeSecurityView({ onFinished }) {
+    const { elements, dispose } = setupEncryption(onFinished);
+    const content = h("div.mx_AuthPage_modal", {}, h("div.mx_CompleteSecurityBody", {}, ...elements));
+    return Object.assign(h("div.mx_AuthPage", {}, content), { dispose });
+}
+
+/** The same in a dialog, for a session that skipped it. */
+export async function openSetupEncryption() {
+    let dispose;
+    await showDialog("mx_SetupEncryptionDialog", text("verify_session"), (close) => {
+        const setup = setupEncryption(() => close(null));
+        dispose = setup.dispose;
+        return setup.elements;
+    });
+    dispose();
 }
 
 function titleOf(store) {
@@ -37,6 +51,8 @@ function titleOf(store) {
     return { [Phase.Done]: [text("device_verified")], [Phase.ConfirmSkip]: [text("are_you_sure")] }[store.phase] ?? [];
 }
 
+const actionRow = (...buttons) => h("div.mx_CompleteSecurity_actionRow", {}, ...buttons);
+
 function bodyOf(store) {
     switch (store.phase) {
         case Phase.Intro:
@@ -45,16 +61,14 @@ function bodyOf(store) {
             return [
                 h("div.mx_CompleteSecurity_heroIcon.mx_E2EIcon_verified"),
                 h("p", {}, text("device_verified_text")),
-                h("div.mx_CompleteSecurity_actionRow", {}, button(".mx_CompleteSecurity_done", "Done", () => store.done())),
+                actionRow(button("", "Done", () => store.done())),
             ];
         case Phase.ConfirmSkip:
             return [
                 h("p", {}, text("skip_warning")),
-                h(
-                    "div.mx_CompleteSecurity_actionRow",
-                    {},
-                    button(".mx_CompleteSecurity_skipConfirm", "I'll verify later", () => store.skipConfirm()),
-                    button(".mx_CompleteSecurity_back", "Go back", () => store.returnAfterSkip()),
+                actionRow(
+                    button("", "I'll verify later", () => store.skipConfirm()),
+                    button("", "Go back", () => store.returnAfterSkip()),
                 ),
             ];
         default:
@@ -63,15 +77,15 @@ function bodyOf(store) {
 }
 
 function introCard(store) {
-    const useKey = button(".mx_SetupEncryptionBody_useRecoveryKey", "Use recovery key", () => void store.usePassPhrase());
+    const useKey = button("", "Use recovery key", () => void store.usePassPhrase());
     return h(
         "div.mx_EncryptionCard.mx_EncryptionCard_noBorder.mx_SetupEncryptionBody",
         {},
         h("h2", {}, text("confirm_identity")),
         h("p", {}, text("confirm_identity_text")),
         store.keyInfo ? useKey : null,
-        button(".mx_SetupEncryptionBody_reset", "Can't confirm?", () => void reset(store)),
-        button(".mx_SetupEncryptionBody_signOut", "Sign out", () => dispatcher.dispatch({ action: "logout" })),
+        button("", "Can't confirm?", () => void reset(store)),
+        button("", "Sign out", () => dispatcher.dispatch({ action: "logout" })),
     );
 }
 

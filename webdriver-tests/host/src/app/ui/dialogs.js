@@ -4,7 +4,6 @@ import { button, h } from "./dom.js";
 /** Shows `content(close)` until it closes itself; resolves to what it closed with, null for Escape. */
 export function showDialog(className, title, content) {
     return new Promise((resolve) => {
-        const container = document.getElementById("mx_Dialog_Container");
         const close = (value) => {
             dialog.remove();
             resolve(value);
@@ -19,15 +18,15 @@ export function showDialog(className, title, content) {
                 ...content(close),
             ),
         );
-        container.append(dialog);
-        dialog.querySelector("input, textarea, button")?.focus();
+        document.getElementById("mx_Dialog_Container").append(dialog);
+        dialog.querySelector("input, button")?.focus();
     });
 }
 
-function ask(className, title, field, check) {
+function ask(className, title, formClass, field, check) {
     return showDialog(className, title, (close) => {
         const error = h("div.mx_Dialog_error");
-        const submit = async (event) => {
+        const onsubmit = async (event) => {
             event.preventDefault();
             if (await check(field.value)) close(field.value);
             else error.textContent = "That was not right.";
@@ -38,7 +37,7 @@ function ask(className, title, field, check) {
             button(".mx_Dialog_cancel", "Cancel", () => close(null)),
             h("button.mx_Dialog_primary", { type: "submit" }, "Continue"),
         );
-        return [h("form", { onsubmit: submit }, field, error, buttons)];
+        return [h(`form.${formClass}`, { onsubmit }, field, error, buttons)];
     });
 }
 
@@ -47,7 +46,8 @@ export const askForRecoveryKey = (check) =>
     ask(
         "mx_AccessSecretStorageDialog",
         "Enter your recovery key",
-        h("input#mx_recoveryKeyInput", { type: "password", autocomplete: "off" }),
+        "mx_AccessSecretStorageDialog_primaryContainer",
+        h("input#mx_securityKey", { type: "password", autocomplete: "off" }),
         check,
     );
 
@@ -56,6 +56,7 @@ export const askForPassword = () =>
     ask(
         "mx_InteractiveAuthDialog",
         "Confirm your identity by entering your account password below.",
-        h("input#mx_InteractiveAuth_password", { type: "password", name: "passwordField" }),
+        "mx_InteractiveAuthEntryComponents_passwordSection",
+        h("input", { type: "password", name: "passwordField" }),
         async (value) => value !== "",
     );

@@ -1,17 +1,18 @@
 // View 8: the shell with the room list, and the page beside it (home or a room).
 import { ClientEvent, RoomEvent } from "host:matrix-js-sdk";
 import { dispatcher } from "../dispatcher.js";
+import { openSetupEncryption } from "./complete-security.js";
 import { button, h, text } from "./dom.js";
 import { createRoom, inviteToRoom } from "./room-dialogs.js";
 import { roomView } from "./room.js";
 import { openSettings } from "./settings.js";
-import { toastContainer } from "./toast-container.js";
+import { toastPlace } from "./toast-container.js";
 
 /** The shell for `client`; `showPage({page, roomId})` changes what is beside the room list. */
 export function loggedInView(client) {
     const list = h("div.mx_RoomList", { role: "navigation" });
     const page = h("div.mx_RoomView_wrapper");
-    const toasts = toastContainer();
+    const toasts = toastPlace();
     let current = null;
 
     const drawList = () => list.replaceChildren(...client.getRooms().map((room) => roomTile(room)));
@@ -91,8 +92,9 @@ function homePage(client) {
 }
 
 /** Handles the actions that open something over the shell. */
-export function onShellAction(client, { action, initialTabId, roomId }) {
-    if (action === "view_user_settings") openSettings(client, initialTabId);
-    else if (action === "view_create_room") createRoom(client);
-    else if (action === "view_invite") inviteToRoom(client, roomId);
+export function onShellAction(client, { action, roomId }) {
+    if (action === "view_user_settings") void openSettings(client);
+    else if (action === "view_create_room") void createRoom(client);
+    else if (action === "view_invite") void inviteToRoom(client, roomId);
+    else if (action === "host_verify_session") void openSetupEncryption();
 }

@@ -1,6 +1,6 @@
 // Draws the view that `matrixChat.state` names. A view that is still the right one stays in the document.
 import { clientPeg } from "../client-peg.js";
-import { Views } from "../matrix-chat.js";
+import { Views } from "../views.js";
 import { e2eSetupView, loginView, welcomeView } from "./auth.js";
 import { completeSecurityView } from "./complete-security.js";
 import { button, h, text } from "./dom.js";

@@ -48,7 +48,7 @@ function joinedRoom(client, room) {
     const list = h("ol.mx_RoomView_MessageList", { "aria-live": "polite" });
     const tiles = new Map();
     const draw = (event) => {
-        if (!["m.room.message", "m.room.encrypted"].includes(event.getType())) return;
+        if (!event.isState() && !["m.room.message", "m.room.encrypted"].includes(event.getType())) return;
         const key = event.getTxnId() ?? event.getId();
         const tile = eventTile(event);
         const old = tiles.get(key) ?? tiles.get(event.getId());
@@ -106,6 +106,19 @@ function joinedRoom(client, room) {
 }
 
 function eventTile(event) {
+    return event.isState() ? infoTile(event) : messageTile(event);
+}
+
+function infoTile(event) {
+    const what = h("div.mx_TextualEvent.mx_EventTile_content", {}, `${event.getSender()}: ${event.getType()}`);
+    return h(
+        "li.mx_EventTile.mx_EventTile_info",
+        { "data-event-id": event.getId() },
+        h("div.mx_EventTile_line", {}, what),
+    );
+}
+
+function messageTile(event) {
     const failed = event.isDecryptionFailure();
     const body = failed ? "Unable to decrypt message" : (event.getContent().body ?? "");
     const kind = failed ? "span.mx_DecryptionFailureBody.mx_EventTile_content" : "span.mx_EventTile_body";

@@ -2,19 +2,19 @@
 import { toastStore } from "../toasts.js";
 import { button, h } from "./dom.js";
 
-/** The container; it draws itself whenever the store changes. */
-export function toastContainer() {
-    const container = h("div.mx_ToastContainer", { role: "alert", hidden: true });
+/** A place for the container, which is there only while there are toasts. */
+export function toastPlace() {
+    const place = h("div");
     const show = () => {
-        const toasts = toastStore().getToasts();
-        container.hidden = toasts.length === 0;
-        container.classList.toggle("mx_ToastContainer_stacked", toasts.length > 1);
-        container.replaceChildren(...toasts.slice(0, 1).map(draw));
+        const [first, ...more] = toastStore().getToasts();
+        const container = first && h("div.mx_ToastContainer", { role: "alert" }, draw(first));
+        container?.classList.toggle("mx_ToastContainer_stacked", more.length > 0);
+        place.replaceChildren(...(container ? [container] : []));
     };
     toastStore().on("update", show);
     show();
-    container.dispose = () => toastStore().off("update", show);
-    return container;
+    place.dispose = () => toastStore().off("update", show);
+    return place;
 }
 
 function draw({ kind, title, props }) {
