@@ -1,5 +1,7 @@
 //! The proxy in front of real services: it passes them unchanged, and misbehaves exactly as told.
 
+#![allow(clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::fs;
 use std::time::{Duration, Instant};
 
