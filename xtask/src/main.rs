@@ -1,2 +1,94 @@
-//! x
-fn main() {}
+//! `cargo xtask`: everything that is done with this repository, in one command.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to a person")]
+
+mod build;
+mod paths;
+mod report;
+mod run;
+mod setup;
+mod test;
+mod wasm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::setup::CannotInstall;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Everything that is done with this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install every tool and service that is missing; the other tasks do this by themselves.
+    Setup,
+    /// Build the unpacked extension into dist/chromium and dist/firefox.
+    Build {
+        /// Small and slow to build, as people install it.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Run all tests, or one part of them.
+    Test {
+        /// The part; everything if it is not given.
+        part: Option<test::Part>,
+        /// Of `e2e`: the one test file to run, such as `bootstrap`.
+        name: Option<String>,
+        /// Only in this browser.
+        #[arg(long)]
+        browser: Option<Browser>,
+        /// Run the browser tests on this real Element Web build instead of the host page.
+        #[arg(long, value_name = "DIR")]
+        element_web: Option<PathBuf>,
+    },
+}
+
+/// The browsers that Keystead supports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Browser {
+    Chromium,
+    Firefox,
+}
+
+impl Browser {
+    const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            // Exit 2 says: nothing is wrong with the code, the machine lacks something.
+            ExitCode::from(if error.is::<CannotInstall>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.task {
+        Task::Setup => setup::setup(),
+        Task::Build { release } => {
+            setup::setup()?;
+            build::build(if release { build::Profile::Release } else { build::Profile::Development })
+        }
+        Task::Test { part, name, browser, element_web } => {
+            setup::setup()?;
+            test::test(&test::Wanted { part, name, browser, element_web })
+        }
+    }
+}

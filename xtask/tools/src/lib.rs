@@ -4,6 +4,7 @@
 //! come from `/tools.toml` (and, for wasm-bindgen, from `/Cargo.lock`), read at compile time so that a test binary needs
 //! no work tree to find its services.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -32,10 +33,10 @@ pub struct Versions {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Debian {
-    /// Always needed.
-    pub packages: Vec<String>,
-    /// Needed where there is no npm.
-    pub npm: Vec<String>,
+    /// By package, the commands of which one must be there.
+    pub packages: BTreeMap<String, Vec<String>>,
+    /// Needed where no Python can make virtual environments.
+    pub python: Vec<String>,
     /// Needed where rustup cannot add the WASM target.
     pub wasm_fallback: Vec<String>,
 }
@@ -139,14 +140,21 @@ pub fn node_package() -> String {
     format!("node-{os}-{arch}")
 }
 
+/// The file that says that everything of Synapse's virtual environment is there.
+#[must_use]
+pub fn synapse_complete(cache: &Path, version: &str) -> PathBuf {
+    synapse_venv(cache, version).join("keystead-complete")
+}
+
 /// The Python interpreter that can run Synapse.
 ///
 /// # Errors
 /// If Synapse is not installed.
 pub fn synapse_python() -> Result<PathBuf> {
     let version = Versions::read()?.python.matrix_synapse;
-    let python = synapse_venv(&cache_dir()?, &version).join("bin/python");
-    installed(python, &format!("Synapse {version}"))
+    let cache = cache_dir()?;
+    installed(synapse_complete(&cache, &version), &format!("Synapse {version}"))?;
+    Ok(synapse_venv(&cache, &version).join("bin/python"))
 }
 
 /// The Node of the pinned version.
@@ -169,6 +177,46 @@ pub fn wasm_opt() -> Result<PathBuf> {
     installed(root.join("node_modules/binaryen/bin/wasm-opt"), &format!("wasm-opt {version}"))
 }
 
+/// The driver of Firefox.
+///
+/// # Errors
+/// If it is not installed.
+pub fn geckodriver() -> Result<PathBuf> {
+    cargo_command("geckodriver", &Versions::read()?.cargo.geckodriver, "geckodriver")
+}
+
+/// The driver of Chromium.
+///
+/// # Errors
+/// If it is not installed.
+pub fn chromedriver() -> Result<PathBuf> {
+    system_command("chromium-driver")
+}
+
+/// Chromium itself.
+///
+/// # Errors
+/// If it is not installed.
+pub fn chromium() -> Result<PathBuf> {
+    system_command("chromium")
+}
+
+/// Firefox itself.
+///
+/// # Errors
+/// If it is not installed.
+pub fn firefox() -> Result<PathBuf> {
+    system_command("firefox-esr")
+}
+
+/// The first command that stands for a Debian package of `/tools.toml`.
+fn system_command(package: &str) -> Result<PathBuf> {
+    let packages = Versions::read()?.debian.packages;
+    let commands = packages.get(package).with_context(|| format!("tools.toml does not name {package}"))?;
+    let found = commands.iter().find_map(|command| on_path(command));
+    found.with_context(|| format!("{package} is not installed: run `cargo xtask setup`"))
+}
+
 /// A command from the Rust crate registry: the cache's, else one in `PATH` or cargo's own folder (whose version `setup`
 /// has checked).
 ///
@@ -185,7 +233,8 @@ pub fn cargo_command(krate: &str, version: &str, command: &str) -> Result<PathBu
     }
 }
 
-/// The first file of this name in `PATH`, cargo's own folder of commands, or the folders of system commands.
+/// The first file of this name in `PATH`, cargo's own folder of commands, or the system's folders that are often not in
+/// a person's `PATH`.
 #[must_use]
 pub fn on_path(command: &str) -> Option<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -193,7 +242,7 @@ pub fn on_path(command: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(home.map(|dir| dir.join("bin")))
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/gnupg"].map(PathBuf::from))
         .map(|dir| dir.join(command))
         .find(|file| file.is_file())
 }

@@ -1,0 +1,140 @@
+//! Builds the unpacked extension into `dist/chromium` and `dist/firefox`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use keystead_tools::{Versions, cargo_command, wasm_bindgen_version};
+
+use crate::report::Report;
+use crate::wasm::{Compiler, TARGET, path_with_first};
+use crate::{Browser, paths, run};
+
+/// What rustc puts into WebAssembly by default, and every supported browser runs.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// How the extension is compiled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Development,
+    /// Small, as people install it.
+    Release,
+}
+
+impl Profile {
+    /// The profile's name in `Cargo.toml`, and the name of its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Development => "web-dev",
+            Self::Release => "web",
+        }
+    }
+}
+
+/// Builds background and pages once, and puts them together for each browser.
+pub(crate) fn build(profile: Profile) -> Result<()> {
+    let report = Report::new();
+    let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    let stage = paths::dist().join(".stage");
+    if stage.exists() {
+        fs::remove_dir_all(&stage)?;
+    }
+    fs::create_dir_all(&stage)?;
+    report.step("background", || background(compiler, profile, &stage.join("background")))?;
+    report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
+    for browser in Browser::ALL {
+        report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage))?;
+    }
+    fs::remove_dir_all(&stage).context("cannot remove what was put together")
+}
+
+fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
+    let mut cargo = compiler.cargo("build");
+    cargo.args(["--package", "keystead-extension", "--profile", profile.name()]);
+    run::loud(&mut cargo)?;
+    let module = paths::target().join(TARGET).join(profile.name()).join("keystead_extension.wasm");
+    let mut bindgen = Command::new(cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?);
+    bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(module);
+    run::loud(&mut bindgen)?;
+    if profile == Profile::Release { optimise(&out.join("keystead_extension_bg.wasm")) } else { Ok(()) }
+}
+
+fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
+    let bindgen = cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?;
+    let mut trunk = Command::new(cargo_command("trunk", &Versions::read()?.cargo.trunk, "trunk")?);
+    trunk.args(["build", "--offline", "--cargo-profile", profile.name(), "--dist"]).arg(out);
+    trunk.current_dir(paths::root());
+    compiler.set_environment(&mut trunk);
+    // Trunk takes the wasm-bindgen that it finds first, and would download one if it found another version.
+    let path = bindgen.parent().map(path_with_first).context("wasm-bindgen stands in no folder")?;
+    trunk.env("PATH", path);
+    run::loud(&mut trunk)?;
+    if profile == Profile::Release {
+        for file in files_below(out)?.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "wasm")) {
+            optimise(&file)?;
+        }
+    }
+    Ok(())
+}
+
+fn optimise(module: &Path) -> Result<()> {
+    let mut wasm_opt = Command::new(keystead_tools::node()?);
+    wasm_opt.arg(keystead_tools::wasm_opt()?).arg("-Oz").args(WASM_FEATURES).arg(module).arg("-o").arg(module);
+    run::loud(&mut wasm_opt)
+}
+
+/// Puts one browser's extension together beside its final place, and moves it there.
+fn assemble(browser: Browser, stage: &Path) -> Result<()> {
+    let root = paths::root();
+    let whole = stage.join(browser.name());
+    for part in ["background", "pages"] {
+        copy(&stage.join(part), &whole.join(part))?;
+    }
+    copy(&root.join("manifest.json"), &whole.join("manifest.json"))?;
+    copy(&root.join("extension/js"), &whole.join("js"))?;
+    for part in ["icons", "_locales", "policy.schema.json"] {
+        copy(&root.join("static").join(part), &whole.join(part))?;
+    }
+    let place = paths::dist().join(browser.name());
+    if place.exists() {
+        fs::remove_dir_all(&place)?;
+    }
+    fs::rename(&whole, &place).with_context(|| format!("cannot write {}", place.display()))
+}
+
+/// Copies a file, or a folder with everything below it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("cannot copy {}", from.display());
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from).with_context(context)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else {
+        fs::copy(from, to).with_context(context)?;
+    }
+    Ok(())
+}
+
+fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,86 @@
+//! The compiler for WebAssembly: rustup's where it can be had, else Debian's with a standard library built on the spot.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::{paths, run};
+
+/// The target triple of the extension.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+const RUSTC: &str = "/usr/bin/rustc";
+const CARGO: &str = "/usr/bin/cargo";
+const LINKER: &str = "/usr/bin/wasm-ld-19";
+const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
+
+/// A compiler for WebAssembly.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Compiler {
+    /// The toolchain that builds everything else has the target.
+    Rustup,
+    /// Debian's `rustc-web` and its sources of the standard library.
+    Debian,
+}
+
+impl Compiler {
+    /// The compiler that this machine has.
+    pub(crate) fn find() -> Option<Self> {
+        if rustup_has_target() {
+            Some(Self::Rustup)
+        } else if [RUSTC, CARGO, LINKER, LIBRARY].iter().all(|file| Path::new(file).exists()) {
+            Some(Self::Debian)
+        } else {
+            None
+        }
+    }
+
+    /// Lets rustup add the target: soon done or refused.
+    pub(crate) fn add_with_rustup(within: Duration) -> bool {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["target", "add", TARGET]).current_dir(paths::root());
+        run::succeeds_within(&mut rustup, within) && rustup_has_target()
+    }
+
+    /// `cargo`, set to build for WebAssembly; the caller adds the rest.
+    pub(crate) fn cargo(self, subcommand: &str) -> Command {
+        let mut cargo = Command::new(match self {
+            Self::Rustup => "cargo",
+            Self::Debian => CARGO,
+        });
+        cargo.args([subcommand, "--target", TARGET]).current_dir(paths::root());
+        self.set_environment(&mut cargo);
+        cargo
+    }
+
+    /// Sets the environment in which a command that calls `cargo` (such as Trunk) builds for WebAssembly.
+    pub(crate) fn set_environment(self, command: &mut Command) {
+        if self == Self::Rustup {
+            return;
+        }
+        // cargo, called by cargo xtask, has told us which of rustup's toolchains it is; that must not reach the other one.
+        for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC_WRAPPER"] {
+            command.env_remove(name);
+        }
+        command
+            .env("RUSTC", RUSTC)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER)
+            .env("PATH", path_with_first(Path::new("/usr/bin")));
+    }
+}
+
+/// `PATH` with one folder before all others.
+pub(crate) fn path_with_first(first: &Path) -> std::ffi::OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(PathBuf::from(first)).chain(env::split_paths(&path));
+    env::join_paths(folders).unwrap_or(path)
+}
+
+fn rustup_has_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(paths::root());
+    run::answer(&mut rustc).is_some_and(|dir| Path::new(dir.trim()).is_dir())
+}
