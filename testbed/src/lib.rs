@@ -29,6 +29,8 @@ mod together;
 
 pub use gpg::{Gpg, KeyKind, KeySpec};
 pub use host::{HostPage, HostPageOptions};
+pub use ports::free_port;
+pub use process::Service;
 pub use proxy::{Asked, Proxy, Recorded};
 pub use rules::{Action, Answer, Rule};
 pub use sks::Sks;

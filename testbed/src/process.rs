@@ -17,7 +17,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(15);
 
 /// A running service: one process group, killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     name: &'static str,
     child: Child,
     group: Pid,
@@ -26,7 +26,10 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts `command` in a process group of its own, with its output in the file `output`.
-    pub(crate) fn start(name: &'static str, command: Command, output: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(name: &'static str, command: Command, output: &Path) -> Result<Self> {
         let file = File::create(output).with_context(|| format!("cannot write {}", output.display()))?;
         let mut command = bound_to_this_process(command);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
@@ -35,8 +38,17 @@ impl Service {
         Ok(Self { name, child, group, output: output.to_owned() })
     }
 
+    /// The process's id; its descendants are the service.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `probe` says that the service answers.
-    pub(crate) async fn ready(&mut self, within: Duration, probe: impl AsyncFn() -> bool) -> Result<()> {
+    ///
+    /// # Errors
+    /// If it ends before that, or does not answer in time, with its last words.
+    pub async fn ready(&mut self, within: Duration, probe: impl AsyncFn() -> bool) -> Result<()> {
         let started = Instant::now();
         while !probe().await {
             if let Some(status) = self.child.try_wait()? {
