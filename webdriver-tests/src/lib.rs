@@ -1,1 +1,17 @@
-//! Browser tests.
+//! Keystead in real browsers: what the tests, the demo and the benches drive them with.
+//!
+//! A [`Company`] has the services, a certifier and people; each run has a [`Desk`] (an Element Web and a way to the
+//! services that can be made to misbehave) and a [`Browser`] with the extension and the organisation's policy.
+
+pub mod browser;
+pub mod client;
+mod company;
+pub mod element;
+pub mod rows;
+mod status;
+mod until;
+
+pub use browser::{Browser, BrowserKind, BrowserOptions, Extension};
+pub use company::{Company, Desk, Employee};
+pub use status::{Deployment, State, Status};
+pub use until::{PATIENCE, until};

@@ -1,0 +1,101 @@
+//! The extension under test: a copy of the unpacked build that already holds its host permissions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::BrowserKind;
+
+/// What the deployments of tests stand on.
+const LOOPBACK: [&str; 2] = ["http://127.0.0.1/*", "http://localhost/*"];
+
+/// A copy of the unpacked extension, gone when this is dropped.
+#[derive(Debug)]
+pub struct Extension {
+    dir: TempDir,
+    id: String,
+}
+
+impl Extension {
+    /// Copies `dist/chromium` or `dist/firefox` (or what stands in `KEYSTEAD_DIST`) and bakes in the host permissions
+    /// for loopback, as an administrator's package has them for the organisation's hosts.
+    ///
+    /// # Errors
+    /// If it is not built, or its manifest names no id.
+    pub fn packed_for_tests(kind: BrowserKind) -> Result<Self> {
+        let built = dist()?.join(kind.name());
+        if !built.join("manifest.json").is_file() {
+            bail!("{} is not built: run `cargo xtask build`", built.display());
+        }
+        Self::copy(kind, &built, &LOOPBACK)
+    }
+
+    /// Copies any unpacked extension, with these host permissions instead of its own.
+    ///
+    /// # Errors
+    /// If it has no manifest, or that names no id.
+    pub fn copy(kind: BrowserKind, built: &Path, host_permissions: &[&str]) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("keystead-extension-").tempdir()?;
+        copy_dir(built, dir.path())?;
+        let path = dir.path().join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        manifest["host_permissions"] = json!(host_permissions);
+        fs::write(&path, manifest.to_string())?;
+        let id = match kind {
+            BrowserKind::Chromium => chromium_id(&manifest)?,
+            BrowserKind::Firefox => {
+                let id = &manifest["browser_specific_settings"]["gecko"]["id"];
+                id.as_str().context("the manifest has no gecko id")?.to_owned()
+            }
+        };
+        Ok(Self { dir, id })
+    }
+
+    /// The directory that the browser loads.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The id under which the browser knows it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+fn dist() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("KEYSTEAD_DIST") {
+        return Ok(dir.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    Ok(root.join("dist"))
+}
+
+/// Chromium's id of an extension: the first 16 bytes of its public key's SHA-256, in the letters a to p.
+fn chromium_id(manifest: &Value) -> Result<String> {
+    let key = manifest["key"].as_str().context("the manifest has no key")?;
+    let hash = Sha256::digest(STANDARD.decode(key)?);
+    let letter = |half: u8| char::from(b'a' + half);
+    Ok(hash.iter().take(16).flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect())
+}
+
+fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            fs::create_dir_all(&target)?;
+            copy_dir(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

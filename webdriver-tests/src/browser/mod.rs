@@ -1,0 +1,235 @@
+//! Chromium and Firefox, driven by WebDriver, with the extension and the organisation's policy in them.
+
+mod cage;
+mod chromium;
+mod extension;
+mod firefox;
+mod own_pages;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use keystead_testbed::{Service, free_port};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use thirtyfour::extensions::addons::firefox::FirefoxTools;
+use thirtyfour::{Capabilities, WebDriver, WindowHandle};
+use tokio::sync::Mutex;
+
+pub use extension::Extension;
+
+/// How long a driver may take until it answers.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+/// How long one script or one navigation may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// The browsers that people use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BrowserKind {
+    /// Chromium.
+    Chromium,
+    /// Firefox.
+    Firefox,
+}
+
+impl BrowserKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    /// Its name as commands and folders write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+        }
+    }
+
+    /// Those that `KEYSTEAD_BROWSER` names; both where it is not set.
+    ///
+    /// # Errors
+    /// If it names another.
+    pub fn wanted() -> Result<Vec<Self>> {
+        let Some(wanted) = std::env::var_os("KEYSTEAD_BROWSER").filter(|wanted| !wanted.is_empty()) else {
+            return Ok(Self::ALL.to_vec());
+        };
+        let found = Self::ALL.into_iter().find(|kind| wanted == kind.name());
+        Ok(vec![found.context("KEYSTEAD_BROWSER is neither chromium nor firefox")?])
+    }
+}
+
+/// What a run wants of its browser.
+#[derive(Debug)]
+pub struct BrowserOptions {
+    /// The extension.
+    pub extension: Extension,
+    /// The extension's managed policy; null for none.
+    pub policy: Value,
+}
+
+/// A running browser with a profile of its own, all gone when this is dropped.
+#[derive(Debug)]
+pub struct Browser {
+    kind: BrowserKind,
+    session: WebDriver,
+    driver: Service,
+    page: WindowHandle,
+    own: Mutex<Option<WindowHandle>>,
+    extension_url: String,
+    options: BrowserOptions,
+    // Dropped after the processes that write to it: fields are dropped in their order.
+    private: TempDir,
+    starts: u32,
+}
+
+impl Browser {
+    /// Starts a browser with a new profile, the extension and the policy.
+    ///
+    /// # Errors
+    /// If a part is not installed, or the browser does not start.
+    pub async fn start(kind: BrowserKind, options: BrowserOptions) -> Result<Self> {
+        let private = tempfile::Builder::new().prefix("keystead-browser-").tempdir()?;
+        fs::create_dir(private.path().join("profile"))?;
+        let (driver, session) = open(kind, private.path(), &options, 0).await?;
+        let page = session.window().await?;
+        let extension_url = extension_url(kind, &session, &options).await?;
+        Ok(Self { kind, session, driver, page, own: Mutex::default(), extension_url, options, private, starts: 0 })
+    }
+
+    /// Which browser it is.
+    #[must_use]
+    pub fn kind(&self) -> BrowserKind {
+        self.kind
+    }
+
+    /// WebDriver's session; its window is the page's, except while the extension's own page is asked.
+    #[must_use]
+    pub fn session(&self) -> &WebDriver {
+        &self.session
+    }
+
+    /// The directory of the profile.
+    #[must_use]
+    pub fn profile(&self) -> PathBuf {
+        self.private.path().join("profile")
+    }
+
+    /// Everything that driver and browser printed since the last start; in Firefox with the consoles of all pages.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn output(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(output(self.private.path(), self.starts))?).into_owned())
+    }
+
+    /// Ends the browser as a person does, by closing it.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn quit(self) -> Result<()> {
+        self.session.clone().quit().await?;
+        Ok(())
+    }
+
+    /// Ends the browser as a power cut does: SIGKILL to every process of it. What is left is the profile.
+    ///
+    /// # Errors
+    /// If the processes cannot be listed.
+    pub fn kill(&self) -> Result<()> {
+        // The driver is the cage's first process: it goes with its child.
+        for (id, _) in cage::descendants(self.driver.id())?.into_iter().skip(1) {
+            // One that ended by itself meanwhile is as good.
+            let _ = kill(id);
+        }
+        Ok(())
+    }
+
+    /// Starts the browser again on the same profile, after [`Browser::kill`] or a [`Browser::close`].
+    ///
+    /// # Errors
+    /// As for [`Browser::start`].
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.session.clone().leak().map_err(|_| anyhow!("the session has ended"))?;
+        self.starts += 1;
+        for lock in ["SingletonLock", "SingletonSocket", "SingletonCookie", "lock"] {
+            // Left behind by a browser that was killed; the new one has process ids of its own.
+            let _ = fs::remove_file(self.profile().join(lock));
+        }
+        let (driver, session) = open(self.kind, self.private.path(), &self.options, self.starts).await?;
+        self.driver = driver;
+        self.page = session.window().await?;
+        self.session = session;
+        *self.own.lock().await = None;
+        self.extension_url = extension_url(self.kind, &self.session, &self.options).await?;
+        Ok(())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // A row that failed has not quit: the driver's end takes the browser with it.
+        let _ = self.session.clone().leak();
+    }
+}
+
+fn kill(id: u32) -> Result<()> {
+    let status = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status()?;
+    if !status.success() {
+        bail!("no process {id}");
+    }
+    Ok(())
+}
+
+fn output(private: &Path, starts: u32) -> PathBuf {
+    private.join(format!("output-{starts}.log"))
+}
+
+async fn open(
+    kind: BrowserKind,
+    private: &Path,
+    options: &BrowserOptions,
+    starts: u32,
+) -> Result<(Service, WebDriver)> {
+    let port = free_port()?;
+    let profile = private.join("profile");
+    let (name, command, capabilities) = match kind {
+        BrowserKind::Chromium => {
+            let command = chromium::driver(port, private, options)?;
+            ("chromedriver", command, chromium::capabilities(&profile, options))
+        }
+        BrowserKind::Firefox => {
+            let command = firefox::driver(port, private, options)?;
+            ("geckodriver", command, firefox::capabilities(&profile, private)?)
+        }
+    };
+    let mut driver = Service::start(name, command, &output(private, starts))?;
+    let url = format!("http://127.0.0.1:{port}");
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let probe = format!("{url}/status");
+    driver.ready(UP_WITHIN, async || http.get(&probe).send().await.is_ok()).await.context(cage::NEEDS)?;
+    let capabilities: Map<String, Value> = serde_json::from_value(capabilities)?;
+    let session =
+        WebDriver::new(&url, Capabilities::from(capabilities)).await.with_context(|| format!("no {kind:?}"))?;
+    session.set_script_timeout(COMMAND_LIMIT).await?;
+    session.set_page_load_timeout(COMMAND_LIMIT).await?;
+    if kind == BrowserKind::Firefox {
+        let dir = options.extension.dir().to_str().context("a path that is no text")?;
+        FirefoxTools::new(session.handle().clone()).install_addon(dir, Some(true)).await?;
+    }
+    Ok((driver, session))
+}
+
+/// The URL of the extension's own folder.
+async fn extension_url(kind: BrowserKind, session: &WebDriver, options: &BrowserOptions) -> Result<String> {
+    let id = options.extension.id();
+    match kind {
+        BrowserKind::Chromium => Ok(format!("chrome-extension://{id}/")),
+        BrowserKind::Firefox => {
+            let script = "return WebExtensionPolicy.getByID(arguments[0]).getURL('');";
+            let url = own_pages::in_chrome(session, script, vec![id.into()]).await?;
+            Ok(url.as_str().context("Firefox does not know the extension")?.to_owned())
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The extension's own pages and its background, from the outside.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use thirtyfour::common::command::FormatRequestData;
+use thirtyfour::{RequestData, SessionId, WebDriver};
+
+use super::{Browser, BrowserKind};
+
+/// Sends a message as the extension's popup does. Firefox runs WebDriver's scripts beside the page, not in it.
+const SEND: &str = r"
+    const [message, done] = arguments;
+    const page = window.wrappedJSObject ?? window;
+    const api = page.browser ?? page.chrome;
+    const own = typeof cloneInto === 'function' ? cloneInto(message, page) : message;
+    api.runtime.sendMessage(own).then(
+        (answer) => done({ answer: JSON.stringify(answer ?? null) }),
+        (error) => done({ error: String(error) }),
+    );
+";
+
+impl Browser {
+    /// Asks the background as the popup does.
+    ///
+    /// # Errors
+    /// If the extension does not answer.
+    pub async fn ask(&self, message: &Value) -> Result<Value> {
+        self.in_own_page(async |session| {
+            let answer = session.execute_async(SEND, vec![message.clone()]).await?.json().clone();
+            if let Some(error) = answer["error"].as_str() {
+                bail!("the background did not answer: {error}");
+            }
+            Ok(serde_json::from_str(answer["answer"].as_str().context("no answer")?)?)
+        })
+        .await
+    }
+
+    /// Does something in a window that shows the extension's popup page; the page's window is the session's again after.
+    ///
+    /// # Errors
+    /// If the page does not open, or the doing fails.
+    pub async fn in_own_page<T>(&self, act: impl AsyncFnOnce(&WebDriver) -> Result<T>) -> Result<T> {
+        let session = self.session();
+        // One at a time: a WebDriver session has one window at a time.
+        let mut own = self.own.lock().await;
+        match own.as_ref() {
+            Some(window) => session.switch_to_window(window.clone()).await?,
+            None => {
+                // A window, not a tab: the page must not fall asleep in the background.
+                let window = session.new_window().await?;
+                session.switch_to_window(window.clone()).await?;
+                session.goto(format!("{}pages/page.html#popup", self.extension_url)).await?;
+                *own = Some(window);
+            }
+        }
+        let done = act(session).await;
+        session.switch_to_window(self.page.clone()).await?;
+        done
+    }
+
+    /// A picture of the page that is shown to the person.
+    ///
+    /// # Errors
+    /// If the browser makes none.
+    pub async fn picture(&self, to: &Path) -> Result<()> {
+        Ok(self.session().screenshot(to).await?)
+    }
+
+    /// A picture of the extension's popup, in the popup's own size.
+    ///
+    /// # Errors
+    /// If the browser makes none.
+    pub async fn picture_of_popup(&self, to: &Path) -> Result<()> {
+        self.in_own_page(async |session| {
+            session.set_window_rect(0, 0, 420, 720).await?;
+            Ok(session.screenshot(to).await?)
+        })
+        .await
+    }
+
+    /// Stops the extension's background, as the browser does when it is idle.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn stop_background(&self) -> Result<()> {
+        match self.kind {
+            BrowserKind::Chromium => {
+                let targets = self.session().cdp().send_raw("Target.getTargets", json!({})).await?;
+                let targets = targets["targetInfos"].as_array().cloned().unwrap_or_default();
+                let ours = targets.iter().find(|target| {
+                    let url = target["url"].as_str().unwrap_or_default();
+                    target["type"] == "service_worker" && url.starts_with(&self.extension_url)
+                });
+                let id = &ours.context("the background does not run")?["targetId"];
+                self.session().cdp().send_raw("Target.closeTarget", json!({ "targetId": id })).await?;
+            }
+            BrowserKind::Firefox => {
+                let script = "const [id, done] = arguments;
+                    WebExtensionPolicy.getByID(id).extension.terminateBackground({ ignoreDevToolsAttached: true })
+                        .then(() => done(true), (error) => done(String(error)));";
+                let id = self.options.extension.id();
+                let stopped = in_chrome_async(self.session(), script, vec![id.into()]).await?;
+                if stopped != true {
+                    bail!("the background was not stopped: {stopped}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a script in Firefox's own windows, where its internals are.
+pub(super) async fn in_chrome(session: &WebDriver, script: &str, arguments: Vec<Value>) -> Result<Value> {
+    session.cmd(ScriptsRunIn("chrome")).await?;
+    let result = session.execute(script, arguments).await;
+    session.cmd(ScriptsRunIn("content")).await?;
+    Ok(result?.json().clone())
+}
+
+async fn in_chrome_async(session: &WebDriver, script: &str, arguments: Vec<Value>) -> Result<Value> {
+    session.cmd(ScriptsRunIn("chrome")).await?;
+    let result = session.execute_async(script, arguments).await;
+    session.cmd(ScriptsRunIn("content")).await?;
+    Ok(result?.json().clone())
+}
+
+/// Geckodriver's command that says where scripts run.
+#[derive(Debug)]
+struct ScriptsRunIn(&'static str);
+
+impl FormatRequestData for ScriptsRunIn {
+    fn format_request(&self, session: &SessionId) -> RequestData {
+        let uri = format!("/session/{session}/moz/context");
+        RequestData::new(reqwest::Method::POST, uri).add_body(json!({ "context": self.0 }))
+    }
+}

@@ -1,0 +1,186 @@
+//! An organisation to test in: its services, its certifier, its people, and where one of them sits.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use keystead_testbed::{Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Sks, Synapse, SynapseOptions};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{Browser, BrowserKind, BrowserOptions, Extension};
+
+/// Services and people; one for a test binary.
+#[derive(Debug)]
+pub struct Company {
+    /// The homeserver.
+    pub synapse: Synapse,
+    /// The key server.
+    pub sks: Sks,
+    /// The key ring of everybody.
+    pub gpg: Gpg,
+    /// The fingerprint of the certifier's key.
+    pub certifier: String,
+    /// The certifier's certificate.
+    pub certifier_certificate: String,
+    element: PathBuf,
+    people: AtomicU32,
+}
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub struct Employee {
+    /// The first part of the Matrix ID.
+    pub localpart: String,
+    /// The Matrix ID.
+    pub user_id: String,
+    /// The password.
+    pub password: String,
+    /// The e-mail address that the policy's template makes of the Matrix ID.
+    pub address: String,
+}
+
+/// One run's way to the services, with its own Element Web.
+#[derive(Debug)]
+pub struct Desk {
+    /// In front of the homeserver.
+    pub homeserver: Proxy,
+    /// In front of the key server.
+    pub keyserver: Proxy,
+    /// Element Web.
+    pub element: HostPage,
+}
+
+impl Company {
+    /// Starts the services.
+    ///
+    /// # Errors
+    /// If one is not installed, or the host page is not built.
+    pub async fn found() -> Result<Self> {
+        let element = match std::env::var_os("KEYSTEAD_ELEMENT_WEB") {
+            Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+            _ => Path::new(env!("CARGO_MANIFEST_DIR")).join("host/dist"),
+        };
+        ensure!(element.join("index.html").is_file(), "{} is not built: run `cargo xtask setup`", element.display());
+        let (synapse, sks) = tokio::try_join!(Synapse::start(SynapseOptions::default()), Sks::start())?;
+        let gpg = Gpg::new()?;
+        let certifier = gpg.generate(&KeySpec::new("Example certifier <pki@example.org>", KeyKind::Ed25519)).await?;
+        let certifier_certificate = gpg.export(&certifier).await?;
+        Ok(Self { synapse, sks, gpg, certifier, certifier_certificate, element, people: AtomicU32::new(0) })
+    }
+
+    /// Makes an account, with a name that nobody else has, and no key.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn hire(&self, stem: &str) -> Result<Employee> {
+        let localpart = format!("{stem}{}", self.people.fetch_add(1, Ordering::Relaxed));
+        let password = format!("{localpart} has a password");
+        let user_id = self.synapse.register_user(&localpart, &password).await?;
+        let address = format!("{localpart}@example.org");
+        Ok(Employee { localpart, user_id, password, address })
+    }
+
+    /// Makes an account and a key that the certifier has signed; the key server has it. Answers its fingerprint too.
+    ///
+    /// # Errors
+    /// If a service refuses.
+    pub async fn hire_with_key(&self, stem: &str, kind: KeyKind) -> Result<(Employee, String)> {
+        let employee = self.hire(stem).await?;
+        let fingerprint = self.certified_key(&employee.address, kind).await?;
+        self.sks.add_key(&self.gpg.export(&fingerprint).await?).await?;
+        Ok((employee, fingerprint))
+    }
+
+    /// Makes a key for an address and has the certifier sign it; answers its fingerprint.
+    ///
+    /// # Errors
+    /// If gpg refuses.
+    pub async fn certified_key(&self, address: &str, kind: KeyKind) -> Result<String> {
+        let fingerprint = self.gpg.generate(&KeySpec::new(&format!("Somebody <{address}>"), kind)).await?;
+        self.gpg.certify(&self.certifier, &fingerprint).await?;
+        Ok(fingerprint)
+    }
+
+    /// An Element Web and proxies for one run.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub fn desk(&self) -> Result<Desk> {
+        let homeserver = Proxy::start(self.synapse.url())?;
+        let keyserver = Proxy::start(self.sks.url())?;
+        let options = HostPageOptions::default();
+        let element = HostPage::start(&self.element, &homeserver.url(), self.synapse.server_name(), options)?;
+        Ok(Desk { homeserver, keyserver, element })
+    }
+
+    /// The policy of a usual organisation: a key server, a template for addresses, a certifier.
+    #[must_use]
+    pub fn policy(&self, desk: &Desk) -> Value {
+        json!({
+            "deployments": [{
+                "origin": desk.element.url(),
+                "homeserver": desk.homeserver.url(),
+                "server_name": self.synapse.server_name(),
+            }],
+            "directory": {
+                "hkp": [desk.keyserver.url()],
+                "address_template": "{localpart}@example.org",
+                "certifiers": [self.certifier_certificate],
+            },
+        })
+    }
+
+    /// A browser with the extension and a policy.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn browser(&self, kind: BrowserKind, policy: Value) -> Result<Browser> {
+        let extension = Extension::packed_for_tests(kind)?;
+        Browser::start(kind, BrowserOptions { extension, policy }).await
+    }
+
+    /// A person's global account data: a document for each kind.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn account_data(&self, who: &Employee) -> Result<Value> {
+        Ok(self.synapse.account_data(&who.user_id).await?["global"].take())
+    }
+
+    /// Opens a person's sealed recovery with gpg, and answers the recovery key in it, for the key id in force.
+    ///
+    /// # Errors
+    /// If there is none, or gpg cannot open it.
+    pub async fn open_sealed_recovery(&self, who: &Employee) -> Result<(String, String)> {
+        let data = self.account_data(who).await?;
+        let id = data["m.secret_storage.default_key"]["key"].as_str().context("the account has no default key")?;
+        let message = data["io.keystead.recovery"]["keys"][id]["message"].as_str();
+        let message = message.context("there is no sealed recovery for the default key")?;
+        let text = String::from_utf8(self.gpg.decrypt(message).await?)?;
+        let key = text.lines().find_map(|line| line.strip_prefix("Recovery key: "));
+        Ok((id.to_owned(), key.context("the sealed recovery names no recovery key")?.to_owned()))
+    }
+
+    /// Lets a person join a room that they were invited to.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn join(&self, who: &Employee, room_id: &str) -> Result<()> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let path = format!("/_matrix/client/v3/join/{room_id}");
+        self.synapse.call(Method::POST, &path, Some(&puppet.access_token), Some(&json!({}))).await?.ok()?;
+        Ok(())
+    }
+
+    /// How many room keys a person's backup has.
+    ///
+    /// # Errors
+    /// If there is no backup.
+    pub async fn backed_up_keys(&self, who: &Employee) -> Result<u64> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let path = "/_matrix/client/v3/room_keys/version";
+        let backup = self.synapse.call(Method::GET, path, Some(&puppet.access_token), None).await?.ok()?;
+        backup["count"].as_u64().context("a backup without a count")
+    }
+}

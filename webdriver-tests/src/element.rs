@@ -1,0 +1,62 @@
+//! What a person does in Element Web.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use thirtyfour::extensions::query::ElementQueryable;
+use thirtyfour::{By, WebElement};
+
+use crate::{Browser, PATIENCE, until};
+
+/// Element's view once the person is logged in and Element's own set-up is over.
+const LOGGED_IN: u64 = 8;
+
+impl Browser {
+    /// Types name and password into Element's login form, key by key, and sends it.
+    ///
+    /// # Errors
+    /// If there is no form.
+    pub async fn log_in(&self, element: &str, user: &str, password: &str) -> Result<()> {
+        self.session().goto(format!("{element}/#/login")).await?;
+        self.find("#mx_LoginForm_username").await?.send_keys(user).await?;
+        self.find("#mx_LoginForm_password").await?.send_keys(password).await?;
+        self.find(".mx_Login_submit").await?.click().await?;
+        Ok(())
+    }
+
+    /// Waits until Element shows the person's rooms.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn wait_until_logged_in(&self) -> Result<()> {
+        let view = async || Ok((self.view().await? == Some(LOGGED_IN)).then_some(()));
+        until("Element's view of a logged-in person", PATIENCE, view).await
+    }
+
+    /// Element's view, by its number.
+    ///
+    /// # Errors
+    /// If the page cannot be asked.
+    pub async fn view(&self) -> Result<Option<u64>> {
+        Ok(self.in_page("return page.matrixChat?.state?.view ?? null;", vec![]).await?.as_u64())
+    }
+
+    /// Runs a script in the page's window; `page` is its `window` with everything that its own scripts put there.
+    ///
+    /// # Errors
+    /// If it throws.
+    pub async fn in_page(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
+        let script = format!("const page = window.wrappedJSObject ?? window; {script}");
+        Ok(self.session().execute(script, arguments).await?.json().clone())
+    }
+
+    /// The first element that a selector finds, once it is there.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub async fn find(&self, selector: &str) -> Result<WebElement> {
+        let query = self.session().query(By::Css(selector)).wait(PATIENCE, Duration::from_millis(50));
+        query.first().await.with_context(|| format!("the page has no {selector}"))
+    }
+}

@@ -1,0 +1,118 @@
+//! Tables of tests: each row has a name and a browser, runs by itself, and prints how it went and how long it took.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+
+use crate::{BrowserKind, Company};
+
+/// What a row does.
+pub type Doing<'c> = Pin<Box<dyn Future<Output = Result<()>> + 'c>>;
+
+/// One row: a name in one browser.
+pub struct Row<'c> {
+    name: String,
+    kind: BrowserKind,
+    doing: Doing<'c>,
+}
+
+/// All rows of a binary.
+#[derive(Default)]
+pub struct Rows<'c>(Vec<Row<'c>>);
+
+impl<'c> Rows<'c> {
+    /// Adds a row.
+    pub fn add(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
+        self.0.push(Row { name: name.to_owned(), kind, doing: Box::pin(doing) });
+    }
+}
+
+/// Runs the rows whose names contain one of the command's arguments (all, if there is none): those of one browser one
+/// after the other, both browsers side by side. This is the `main` of a test binary.
+#[allow(clippy::print_stdout, clippy::print_stderr)]
+pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, &mut Rows<'c>) + Clone) -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let started = Instant::now();
+    let prepared = async { anyhow::Ok((BrowserKind::wanted()?, Company::found().await?)) };
+    let (kinds, company) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            eprintln!("{name}: cannot start: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{name}: services ready in {:.1} s", started.elapsed().as_secs_f64());
+    let mut lanes: Vec<VecDeque<Row<'_>>> = Vec::new();
+    for kind in kinds {
+        let mut rows = Rows::default();
+        add.clone()(&company, kind, &mut rows);
+        rows.0.retain(|row| wanted.is_empty() || wanted.iter().any(|part| row.name.contains(part)));
+        lanes.push(rows.0.into());
+    }
+    let lanes = lanes.into_iter().map(run_lane);
+    let outcomes: Vec<(usize, usize)> = join_all(lanes).await;
+    let (passed, failed) = outcomes.into_iter().fold((0, 0), |(p, f), (passed, failed)| (p + passed, f + failed));
+    println!("{name}: {passed} passed, {failed} failed, {:.1} s", started.elapsed().as_secs_f64());
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(clippy::print_stdout)]
+async fn run_lane(mut lane: VecDeque<Row<'_>>) -> (usize, usize) {
+    let (mut passed, mut failed) = (0, 0);
+    while let Some(Row { name, kind, doing }) = lane.pop_front() {
+        let started = Instant::now();
+        let outcome = doing.await;
+        let seconds = started.elapsed().as_secs_f64();
+        let browser = kind.name();
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                println!("ok      {seconds:5.1} s  {browser:8}  {name}");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED  {seconds:5.1} s  {browser:8}  {name}\n        {error:#}");
+            }
+        }
+        let _ = std::io::stdout().flush();
+    }
+    (passed, failed)
+}
+
+/// All of them side by side, on one thread.
+async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut all = true;
+        for (future, done) in &mut futures {
+            if done.is_none() {
+                if let std::task::Poll::Ready(value) = future.as_mut().poll(context) {
+                    *done = Some(value);
+                } else {
+                    all = false;
+                }
+            }
+        }
+        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+/// Where pictures and reports of browser tests go: `target/e2e`.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn output_dir() -> Result<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.or_else(|| Some(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.join("target")));
+    let dir = target.ok_or_else(|| anyhow!("no target directory"))?.join("e2e");
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}

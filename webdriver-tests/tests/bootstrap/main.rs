@@ -1,0 +1,18 @@
+//! The first login in real browsers: `cargo xtask test e2e bootstrap`.
+//!
+//! One table a file; each row has its own account, deployment, browser and profile, and shares the homeserver and the key
+//! server with the others. Arguments pick rows by parts of their names.
+
+mod first_login;
+
+use std::process::ExitCode;
+
+use keystead_webdriver_tests::rows;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    rows::run("bootstrap", |company, kind, rows| {
+        first_login::add(company, kind, rows);
+    })
+    .await
+}
