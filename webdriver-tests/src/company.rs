@@ -148,18 +148,27 @@ impl Company {
         Ok(self.synapse.account_data(&who.user_id).await?["global"].take())
     }
 
-    /// Opens a person's sealed recovery with gpg, and answers the recovery key in it, for the key id in force.
+    /// The key id in force, and the sealed recovery for it.
     ///
     /// # Errors
-    /// If there is none, or gpg cannot open it.
-    pub async fn open_sealed_recovery(&self, who: &Employee) -> Result<(String, String)> {
+    /// If there is none.
+    pub async fn sealed_recovery(&self, who: &Employee) -> Result<(String, String)> {
         let data = self.account_data(who).await?;
         let id = data["m.secret_storage.default_key"]["key"].as_str().context("the account has no default key")?;
         let message = data["io.keystead.recovery"]["keys"][id]["message"].as_str();
         let message = message.context("there is no sealed recovery for the default key")?;
-        let text = String::from_utf8(self.gpg.decrypt(message).await?)?;
+        Ok((id.to_owned(), message.to_owned()))
+    }
+
+    /// Opens a person's sealed recovery with gpg; answers the key id in force and the recovery key.
+    ///
+    /// # Errors
+    /// If there is none, or gpg cannot open it.
+    pub async fn open_sealed_recovery(&self, who: &Employee) -> Result<(String, String)> {
+        let (id, message) = self.sealed_recovery(who).await?;
+        let text = String::from_utf8(self.gpg.decrypt(&message).await?)?;
         let key = text.lines().find_map(|line| line.strip_prefix("Recovery key: "));
-        Ok((id.to_owned(), key.context("the sealed recovery names no recovery key")?.to_owned()))
+        Ok((id, key.context("the sealed recovery names no recovery key")?.to_owned()))
     }
 
     /// Lets a person join a room that they were invited to.
@@ -182,5 +191,61 @@ impl Company {
         let path = "/_matrix/client/v3/room_keys/version";
         let backup = self.synapse.call(Method::GET, path, Some(&puppet.access_token), None).await?.ok()?;
         backup["count"].as_u64().context("a backup without a count")
+    }
+
+    /// The public identity keys that the homeserver publishes for a person.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub async fn identity(&self, who: &Employee) -> Result<Value> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let body = json!({ "device_keys": { who.user_id.as_str(): [] } });
+        let path = "/_matrix/client/v3/keys/query";
+        let keys = self.synapse.call(Method::POST, path, Some(&puppet.access_token), Some(&body)).await?.ok()?;
+        let of = |kind: &str| keys[kind][who.user_id.as_str()]["keys"].clone();
+        ensure!(of("master_keys").is_object(), "the account has no identity");
+        Ok(json!([of("master_keys"), of("self_signing_keys"), of("user_signing_keys")]))
+    }
+
+    /// Checks that the account has neither secret storage nor a sealed recovery.
+    ///
+    /// # Errors
+    /// If it has, with what.
+    pub async fn nothing_set_up(&self, who: &Employee) -> Result<()> {
+        let data = self.account_data(who).await?;
+        let kinds = data.as_object().into_iter().flatten();
+        let mut found: Vec<&str> = kinds.map(|(kind, _)| kind.as_str()).collect();
+        found.retain(|kind| {
+            kind.starts_with("m.secret_storage.")
+                || kind.starts_with("m.cross_signing.")
+                || kind.starts_with("m.megolm_backup.")
+                || kind.starts_with("io.keystead.")
+        });
+        ensure!(found.is_empty(), "the account has {}", found.join(", "));
+        Ok(())
+    }
+
+    /// Checks that the sealed recovery in force is encrypted to these certificates and to no other.
+    ///
+    /// # Errors
+    /// If it is not, with the key ids.
+    pub async fn sealed_to_exactly(&self, who: &Employee, fingerprints: &[&str]) -> Result<()> {
+        let mut wanted = Vec::new();
+        for fingerprint in fingerprints {
+            let listed = self.gpg.run(&["--with-colons", "--list-keys", fingerprint], b"").await?;
+            let listed = String::from_utf8(listed)?;
+            let subkeys = listed.lines().map(|line| line.split(':').collect::<Vec<_>>());
+            wanted.extend(subkeys.filter(|fields| fields[0] == "sub").map(|fields| fields[4].to_owned()));
+        }
+        let (_, message) = self.sealed_recovery(who).await?;
+        let packets = self.gpg.run(&["--list-only", "--list-packets"], message.as_bytes()).await?;
+        let packets = String::from_utf8(packets)?;
+        let recipients = packets.lines().filter(|line| line.starts_with(":pubkey enc packet:"));
+        let mut found: Vec<String> =
+            recipients.filter_map(|line| Some(line.split_once("keyid ")?.1.to_owned())).collect();
+        wanted.sort();
+        found.sort();
+        ensure!(wanted == found, "sealed to the keys {found:?}, not {wanted:?}");
+        Ok(())
     }
 }

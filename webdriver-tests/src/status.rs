@@ -105,7 +105,7 @@ impl Browser {
     /// If the background does not answer, or with something else.
     pub async fn status(&self) -> Result<Status> {
         let answer = self.ask(&json!({ "ask": "status" })).await?;
-        serde_json::from_value(answer.clone()).with_context(|| format!("no status: {answer}"))
+        serde_json::from_value(answer).context("the background answered no status")
     }
 
     /// Waits until the (only) deployment stands as `wanted`.

@@ -4,6 +4,7 @@
 //! server with the others. Arguments pick rows by parts of their names.
 
 mod first_login;
+mod hostile_keyserver;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use keystead_webdriver_tests::rows;
 async fn main() -> ExitCode {
     rows::run("bootstrap", |company, kind, rows| {
         first_login::add(company, kind, rows);
+        hostile_keyserver::add(company, kind, rows);
     })
     .await
 }
