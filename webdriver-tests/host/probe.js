@@ -1,73 +1,12 @@
 // The contract between Keystead and the web client, as questions. Injected into the page at its login form (as the
 // body of a WebDriver script), on a real Element Web and on the host page; both must answer the same.
 // It sets `window.keysteadProbe`: `stage(name)` notes what is there now, `report()` gives all answers as JSON.
+// Its argument is probe/contract.json: the globals with their methods, the selectors, the actions asked about, how
+// request paths become templates, and which requests write keys.
 if (window.keysteadProbe) return;
-
-const GLOBALS = {
-    mxMatrixClientPeg: ["get", "safeGet"],
-    mxDispatcher: ["register", "unregister", "dispatch", "fire"],
-    matrixChat: ["showScreen", "setState"],
-    mxInitialCryptoStore: ["getStatus", "on", "off"],
-    mxSetupEncryptionStore: ["start", "stop", "usePassPhrase", "skip", "skipConfirm", "done", "on", "off"],
-    mxToastStore: ["addOrReplaceToast", "dismissToast", "getToasts", "on", "off"],
-    mxDeviceListener: ["start", "stop", "dismissEncryptionSetup", "recordRecoveryDisabled", "recordKeyBackupDisabled"],
-    mxReactSdkConfig: [],
-};
-const SELECTORS = [
-    "#matrixchat",
-    ".mx_AuthPage",
-    "#mx_LoginForm_username",
-    "#mx_LoginForm_password",
-    ".mx_Login_submit",
-    ".mx_CompleteSecurityBody",
-    ".mx_SetupEncryptionBody",
-    ".mx_MatrixChat",
-    ".mx_LeftPanel_outerWrapper",
-    ".mx_ToastContainer",
-    ".mx_Toast_toast",
-    ".mx_HomePage",
-    "header.mx_RoomHeader",
-    ".mx_RoomHeader_heading",
-    ".mx_RoomHeader_infoWrapper",
-    ".mx_RoomView_body",
-    "main.mx_RoomView_timeline",
-    "ol.mx_RoomView_MessageList",
-    "li.mx_EventTile[data-event-id]",
-    ".mx_EventTile_line",
-    ".mx_EventTile_body",
-    ".mx_MessageComposer_wrapper",
-    ".mx_MessageComposer_row",
-    ".mx_BasicMessageComposer_input",
-    ".mx_MemberListView .mx_MemberTileView",
-    ".mx_MemberTileView .mx_DisambiguatedProfile[title]",
-    ".mx_MemberTileView_right",
-    ".mx_UserInfo_header",
-    ".mx_UserInfo_profile_mxid",
-    ".mx_UserInfo_verification",
-];
-const ACTIONS = [
-    "start_login",
-    "will_start_client",
-    "on_logged_in",
-    "client_started",
-    "view_home_page",
-    "on_client_not_viable",
-    "on_logged_out",
-];
-const TEMPLATES = [
-    [/^\/_matrix\/client\//, ""],
-    [/^(r0|v1|v3)\//, ""],
-    [/@[^/]+/g, "{userId}"],
-    [/![^/]+/g, "{roomId}"],
-    [/(filter|thumbnail|download)\/[^/]+.*$/, "$1/{id}"],
-    [/(sendToDevice\/[^/]+|send\/[^/]+)\/[^/]+$/, "$1/{txnId}"],
-    [/(devices|dehydrated_device)\/[^/]+$/, "$1/{deviceId}"],
-    [/(local_notification_settings)\..+$/, "$1.{deviceId}"],
-    [/(receipt\/m.read)\/.+$/, "$1/{eventId}"],
-    [/(room_keys\/keys\/[^/]+)\/.+$/, "$1/{sessionId}"],
-    [/(secret_storage\.key)\..+$/, "$1.{keyId}"],
-    [/room_keys\/version\/[^/]+$/, "room_keys/version/{version}"],
-];
+const contract = arguments[0];
+const templates = contract.pathTemplates.map(([pattern, replacement]) => [new RegExp(pattern, "g"), replacement]);
+const keyWrite = new RegExp(contract.keyWrites);
 
 const views = [];
 const actions = [];
@@ -94,7 +33,7 @@ Object.defineProperty(window.matrixChat, "state", {
 // Actions, and what exists when the session does.
 window.mxDispatcher.register((payload) => {
     if (payload.action === "MatrixActions.sync") noteOnce(actions, `sync ${payload.state}`);
-    if (ACTIONS.includes(payload.action)) noteOnce(actions, payload.action);
+    if (contract.actions.includes(payload.action)) noteOnce(actions, payload.action);
     if (payload.action !== "on_logged_in") return;
     const client = window.mxMatrixClientPeg.get();
     Object.assign(atLoggedIn, { client: Boolean(client), crypto: Boolean(client?.getCrypto()), view: state.view });
@@ -128,18 +67,16 @@ window.WebAssembly.instantiateStreaming = function (...args) {
     return instantiateStreaming.apply(window.WebAssembly, args);
 };
 
-// Requests to the homeserver: method and path template, first occurrence only; and writes about keys in their order.
-const WRITES_KEYS =
-    /^(PUT|POST|DELETE) (login$|keys\/(upload|device_signing|signatures)|room_keys\/|unstable\/org.matrix.msc3814|user\/\{userId\}\/account_data\/(m\.(secret|cross|megolm|org)|io\.element))/;
+// Requests to the homeserver: method and path template, first occurrence only; those that write keys in their order.
 const fetchOfPage = window.fetch;
 window.fetch = function (input, init) {
     const url = new URL(input.url ?? input, location.href);
     if (url.pathname.endsWith(".wasm")) noteOnce(wasm, `fetch ${shorten(url)}`);
     if (url.pathname.startsWith("/_matrix/client/")) {
-        const path = TEMPLATES.reduce((text, [from, to]) => text.replace(from, to), decodeURIComponent(url.pathname));
+        const path = templates.reduce((text, [from, to]) => text.replace(from, to), decodeURIComponent(url.pathname));
         const request = `${init?.method ?? input.method ?? "GET"} ${path}`;
         noteOnce(requests, request);
-        if (WRITES_KEYS.test(request)) noteOnce(keyWrites, request);
+        if (keyWrite.test(request)) noteOnce(keyWrites, request);
     }
     return fetchOfPage.call(window, input, init);
 };
@@ -149,7 +86,7 @@ function globals() {
         const value = window[name];
         return [name, value ? ["object", ...methods.filter((method) => typeof value[method] === "function")] : typeof value];
     };
-    return Object.fromEntries(Object.entries(GLOBALS).map(describe));
+    return Object.fromEntries(Object.entries(contract.globals).map(describe));
 }
 
 function loading() {
@@ -184,7 +121,7 @@ window.keysteadProbe = {
     stage(name) {
         stages[name] = {
             view: state.view,
-            present: SELECTORS.filter((selector) => document.querySelector(selector)),
+            present: contract.selectors.filter((selector) => document.querySelector(selector)),
             toasts: window.mxToastStore?.getToasts().map(({ key, title }) => `${key}: ${title}`) ?? [],
         };
     },

@@ -6,6 +6,7 @@ import * as page from "./in-page.mjs";
 
 const TIMEOUT_MS = 60_000;
 const probe = await readFile(new URL("../probe.js", import.meta.url), "utf8");
+const contract = JSON.parse(await readFile(new URL("contract.json", import.meta.url), "utf8"));
 
 export const wait = (browser, what, script) => until(what, TIMEOUT_MS, () => browser.run(script));
 const stage = (browser, name) => browser.run("window.keysteadProbe.stage(arguments[0])", name);
@@ -20,7 +21,7 @@ async function inPage(browser, script, ...args) {
 async function logIn(browser, url, { user, password }) {
     await browser.go(`${url}#/login`);
     await wait(browser, "the login form", page.has(".mx_Login_submit:not([disabled])"));
-    await browser.run(probe);
+    await browser.run(probe, contract);
     await stage(browser, "login");
     await browser.type("#mx_LoginForm_username", user);
     await browser.type("#mx_LoginForm_password", password);
@@ -64,7 +65,7 @@ export async function restoration(browser) {
     await browser.refresh();
     await wait(browser, "the room again", page.has("ol.mx_RoomView_MessageList li.mx_EventTile .mx_EventTile_body"));
     await wait(browser, "no prompt", page.setupPromptIs(null));
-    await browser.run(probe);
+    await browser.run(probe, contract);
     await stage(browser, "restored");
     const { stages, ready, globals } = await report(browser);
     return { stages, ready, globals };

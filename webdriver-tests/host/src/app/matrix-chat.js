@@ -1,13 +1,12 @@
 // The top of the app: which view is shown when. `window.matrixChat`.
-import { ClientEvent, HttpApiEvent } from "host:matrix-js-sdk";
 import { clientPeg } from "./client-peg.js";
 import { dispatcher } from "./dispatcher.js";
 import { initialCryptoStore } from "./initial-crypto.js";
 import * as lifecycle from "./lifecycle.js";
-import { offerNotifications } from "./notifications.js";
 import { onNewScreen } from "./routing.js";
 import { AUTH_SCREENS, showScreen, showScreenAfterLogin } from "./screens.js";
 import { sessionLockIsFree, takeSessionLock } from "./session-lock.js";
+import { watchSession } from "./session-events.js";
 import { attemptTokenLogin, registerAsGuest } from "./token-login.js";
 import { onShellAction } from "./ui/logged-in.js";
 import { render } from "./ui/render.js";
@@ -17,6 +16,7 @@ export class MatrixChat {
     state = { view: Views.LOADING, ready: false, page_type: undefined, currentRoomId: null, pendingInitialSync: false };
     showScreen = showScreen;
     #screenAfterLogin;
+    #isTokenLogin = false;
     #firstSync = Promise.withResolvers();
 
     constructor(config, screen) {
@@ -44,6 +44,7 @@ export class MatrixChat {
         if (!(await takeSessionLock(() => this.#onLockStolen()))) return;
         if (!lifecycle.isSoftLogout()) {
             const credentials = await attemptTokenLogin();
+            this.#isTokenLogin = Boolean(credentials);
             if (credentials) return this.onCompletedLogin(credentials);
         }
         if (await lifecycle.restoreSession()) return;
@@ -99,11 +100,11 @@ export class MatrixChat {
                 this.setState({ view: Views.LOGIN });
                 return onNewScreen("login");
             case "on_logged_in":
-                if (!lifecycle.isSoftLogout() && !BEFORE_THE_APP.includes(this.state.view)) this.onSetupFinished();
-                return;
+                return this.#onLoggedIn();
             case "will_start_client":
                 this.setState({ ready: false });
-                return this.#watchClient();
+                this.#firstSync = Promise.withResolvers();
+                return watchSession(clientPeg.safeGet(), this.#firstSync.resolve);
             case "client_started":
                 return this.setState({ ready: true });
             case "view_home_page":
@@ -123,6 +124,12 @@ export class MatrixChat {
         }
     }
 
+    /** A restored session goes straight in; a login has its own way there. */
+    #onLoggedIn() {
+        const hasOwnWay = this.#isTokenLogin || lifecycle.isSoftLogout() || BEFORE_THE_APP.includes(this.state.view);
+        if (!hasOwnWay) this.onSetupFinished();
+    }
+
     async #viewRoom(roomId) {
         await this.#firstSync.promise;
         localStorage.setItem("mx_last_room_id", roomId);
@@ -138,21 +145,5 @@ export class MatrixChat {
     async #onLockStolen() {
         this.setState({ view: Views.LOCK_STOLEN });
         lifecycle.stopClient();
-    }
-
-    #watchClient() {
-        this.#firstSync = Promise.withResolvers();
-        const client = clientPeg.safeGet();
-        client.on(ClientEvent.Sync, (state) => {
-            if (state !== "PREPARED") return;
-            this.#firstSync.resolve();
-            offerNotifications();
-            dispatcher.fire("focus_send_message_composer");
-        });
-        client.on(HttpApiEvent.SessionLoggedOut, (error) => {
-            if (lifecycle.isLoggingOut()) return;
-            if (error.httpStatus === 401 && error.data?.soft_logout) lifecycle.softLogout();
-            else dispatcher.dispatch({ action: "logout" }, true);
-        });
     }
 }
