@@ -50,9 +50,13 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
     }
     fs::create_dir_all(&stage)?;
     report.step("background", || background(compiler, profile, &stage.join("background")))?;
-    report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
+    if paths::root().join("Trunk.toml").is_file() {
+        report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
+    } else {
+        report.say("pages: left out, there is no Trunk.toml yet");
+    }
     for browser in Browser::ALL {
-        report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage))?;
+        report.step(&format!("dist/{}", browser.name()), || assemble(&report, browser, &stage))?;
     }
     fs::remove_dir_all(&stage).context("cannot remove what was put together")
 }
@@ -93,16 +97,25 @@ fn optimise(module: &Path) -> Result<()> {
 }
 
 /// Puts one browser's extension together beside its final place, and moves it there.
-fn assemble(browser: Browser, stage: &Path) -> Result<()> {
+fn assemble(report: &Report, browser: Browser, stage: &Path) -> Result<()> {
     let root = paths::root();
     let whole = stage.join(browser.name());
-    for part in ["background", "pages"] {
-        copy(&stage.join(part), &whole.join(part))?;
-    }
-    copy(&root.join("manifest.json"), &whole.join("manifest.json"))?;
-    copy(&root.join("extension/js"), &whole.join("js"))?;
-    for part in ["icons", "_locales", "policy.schema.json"] {
-        copy(&root.join("static").join(part), &whole.join(part))?;
+    fs::create_dir_all(&whole)?;
+    let parts = [
+        (stage.join("background"), "background"),
+        (stage.join("pages"), "pages"),
+        (root.join("manifest.json"), "manifest.json"),
+        (root.join("extension/js"), "js"),
+        (root.join("static/icons"), "icons"),
+        (root.join("static/_locales"), "_locales"),
+        (root.join("static/policy.schema.json"), "policy.schema.json"),
+    ];
+    for (from, to) in parts {
+        if from.exists() {
+            copy(&from, &whole.join(to))?;
+        } else {
+            report.say(&format!("{to}: left out, there is no {} yet", from.display()));
+        }
     }
     let place = paths::dist().join(browser.name());
     if place.exists() {

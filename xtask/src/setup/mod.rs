@@ -60,14 +60,15 @@ pub(crate) fn setup() -> Result<()> {
 
 impl Setup {
     fn install(&self) -> Result<()> {
+        // Before anything is downloaded: what a person must install by hand is said at once.
+        let packages = self.wanted_packages()?;
         thread::scope(|scope| {
             let crates = scope.spawn(|| self.crates());
-            let rest = self.system().and_then(|()| {
+            let rest = self.install_packages(&packages).and_then(|()| {
                 let synapse = scope.spawn(|| self.synapse());
                 let node = scope.spawn(|| self.node_packages());
                 joined(synapse).and(joined(node))
             });
-            // What a person must install by hand is worth more than the failure of a download.
             rest.and(joined(crates))
         })
     }

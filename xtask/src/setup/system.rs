@@ -24,8 +24,8 @@ pub(super) fn nothing_missing() -> bool {
 }
 
 impl Setup {
-    /// Installs Debian packages whose commands are missing, and a compiler for WebAssembly.
-    pub(super) fn system(&self) -> Result<()> {
+    /// The Debian packages that are missing here: for commands, for Python, for WebAssembly if rustup cannot help.
+    pub(super) fn wanted_packages(&self) -> Result<Vec<String>> {
         let mut packages = missing_packages(&self.versions);
         if super::synapse::find_python().is_none() {
             packages.extend(self.versions.debian.python.clone());
@@ -33,21 +33,25 @@ impl Setup {
         if Compiler::find().is_none() && !self.rustup_target()? {
             packages.extend(self.versions.debian.wasm_fallback.clone());
         }
-        if packages.is_empty() {
-            return Ok(());
+        if !packages.is_empty() && Apt::find().is_none() {
+            return Err(CannotInstall(self.by_hand(&packages)).into());
         }
-        let apt = Apt::find().ok_or_else(|| CannotInstall(self.by_hand(&packages)))?;
+        Ok(packages)
+    }
+
+    /// Installs what [`Setup::wanted_packages`] found.
+    pub(super) fn install_packages(&self, packages: &[String]) -> Result<()> {
+        let Some(apt) = Apt::find().filter(|_| !packages.is_empty()) else { return Ok(()) };
         self.report.step(&format!("Debian packages {}", packages.join(" ")), || {
             run::quiet(apt.get().arg("update"), &self.log("apt-update"))?;
             let mut install = apt.get();
-            install.args(["install", "--yes", "--no-install-recommends"]).args(&packages);
-            run::quiet(&mut install, &self.log("apt-install"))
-        })?;
-        let missing = missing_packages(&self.versions);
-        if !missing.is_empty() || Compiler::find().is_none() {
-            return Err(CannotInstall(self.by_hand(&packages)).into());
-        }
-        Ok(())
+            install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+            run::quiet(&mut install, &self.log("apt-install"))?;
+            if !missing_packages(&self.versions).is_empty() || Compiler::find().is_none() {
+                return Err(CannotInstall(self.by_hand(packages)).into());
+            }
+            Ok(())
+        })
     }
 
     fn rustup_target(&self) -> Result<bool> {
