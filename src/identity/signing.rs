@@ -65,3 +65,56 @@ pub fn sign_json(
 fn object_of(value: Option<&Value>) -> Map<String, Value> {
     value.and_then(Value::as_object).cloned().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity::derive_public;
+
+    fn specification_seed() -> SecretBytes<32> {
+        // The specification writes its last digit as 1, which sets a bit that belongs to no byte.
+        SecretBytes::new(base64::decode_array("YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA0").unwrap())
+    }
+
+    /// Matrix, appendices, "Cryptographic Test Vectors".
+    #[test]
+    fn the_specifications_signatures_are_made_and_verified() {
+        let seed = specification_seed();
+        let public = derive_public(&seed);
+        assert_eq!(public.to_base64(), "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI");
+        let user = UserId::parse("@a:domain").unwrap();
+        for (document, signature) in [
+            (json!({}), "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"),
+            (
+                json!({"one": 1, "two": "Two"}),
+                "KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL53+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw",
+            ),
+        ] {
+            let mut document = document.as_object().unwrap().clone();
+            sign_json(&mut document, &user, "ed25519:1", &seed).unwrap();
+            assert_eq!(document["signatures"][user.as_str()]["ed25519:1"], signature);
+            assert_eq!(verify_json(&document, &user, "ed25519:1", &public), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_unsigned_may_change_and_other_signatures_stay() {
+        let (user, seed) = (UserId::parse("@a:b").unwrap(), specification_seed());
+        let document = json!({"a": 1, "unsigned": {"x": 1}, "signatures": {"@c:d": {"k": "s"}, "@a:b": {"k": "s"}}});
+        let mut document = document.as_object().unwrap().clone();
+        sign_json(&mut document, &user, "ed25519:1", &seed).unwrap();
+        assert_eq!(document["signatures"]["@c:d"], json!({"k": "s"}));
+        assert_eq!(document["signatures"]["@a:b"]["k"], "s");
+        document.insert("unsigned".into(), 1.5.into());
+        let verified = |document: &Map<String, Value>| verify_json(document, &user, "ed25519:1", &derive_public(&seed));
+        assert_eq!(verified(&document), Ok(()));
+        document.insert("a".into(), 2.into());
+        assert_eq!(verified(&document), Err(SignatureError::Invalid));
+        document.insert("a".into(), 1.5.into());
+        assert_eq!(verified(&document), Err(SignatureError::Canonical(CanonicalJsonError::Float)));
+        document.insert("signatures".into(), "none".into());
+        assert_eq!(verified(&document), Err(SignatureError::Absent));
+    }
+}

@@ -130,3 +130,29 @@ impl Coded for SecretError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{recovery::RecoveryKey, secret::SecretBytes};
+
+    proptest! {
+        #[test]
+        fn what_was_encrypted_opens_with_its_keys_only(
+            bytes in any::<[u8; 32]>(), name in any::<String>(), other in any::<String>(), secret in any::<String>(),
+        ) {
+            prop_assume!(name != other);
+            let key = RecoveryKey::from_bytes(SecretBytes::new(bytes));
+            let keys = key.derive_keys(&name);
+            let encrypted = EncryptedSecret::encrypt(&keys, &SecretText::new(secret.clone())).unwrap();
+            let written = serde_json::to_string(&encrypted).unwrap();
+            let read: EncryptedSecret = serde_json::from_str(&written).unwrap();
+            let opened = read.decrypt(&keys).unwrap();
+            prop_assert_eq!(opened.expose("test"), secret);
+            prop_assert_eq!(read.decrypt(&key.derive_keys(&other)).err(), Some(SecretError::NotOpened));
+            prop_assert_eq!(encrypted.iv()[8] & 0x80, 0);
+        }
+    }
+}

@@ -200,3 +200,44 @@ const fn is_spacing(c: char) -> bool {
 fn parity(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum ^ byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_recovery_key_does_not_print() {
+        let key = RecoveryKey::from_bytes(SecretBytes::new([7; 32]));
+        assert_eq!(format!("{key:?}"), "<recovery key>");
+    }
+
+    proptest! {
+        #[test]
+        fn the_written_form_reads_back(bytes in any::<[u8; 32]>(), spacing in "[ \t\n\u{a0}\u{200b}]{0,3}") {
+            let written = RecoveryKey::from_bytes(SecretBytes::new(bytes)).to_base58();
+            let written = written.expose("test");
+            prop_assert_eq!(written.len(), WRITTEN_LENGTH + WRITTEN_LENGTH / GROUP_LENGTH - 1);
+            prop_assert!(written.split(' ').all(|group| group.len() == GROUP_LENGTH));
+            let typed = format!("{spacing}{}{spacing}", written.replace(' ', &spacing));
+            let key = RecoveryKey::parse(&typed).unwrap();
+            prop_assert_eq!(key.bytes().expose("test"), &bytes);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in any::<String>()) {
+            prop_assert!(RecoveryKey::parse(&text).is_err());
+        }
+
+        #[test]
+        fn one_wrong_bit_is_found(bytes in any::<[u8; 32]>(), index in 0..DECODED_LENGTH, bit in 0..8u8) {
+            let written = RecoveryKey::from_bytes(SecretBytes::new(bytes)).to_base58();
+            let mut decoded = bs58::decode(written.expose("test").replace(' ', "")).into_vec().unwrap();
+            decoded[index] ^= 1u8 << bit;
+            let error = RecoveryKey::parse(&bs58::encode(decoded).into_string()).unwrap_err();
+            let in_prefix = index < PREFIX.len();
+            prop_assert_eq!(error == RecoveryKeyError::Checksum, !in_prefix);
+        }
+    }
+}
