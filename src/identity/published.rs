@@ -53,6 +53,10 @@ impl PublishedIdentity {
             if answer.failures.contains_key(user.server_name()) {
                 return Err(IdentityError::NotAnswered);
             }
+            let parts = [&answer.self_signing_keys, &answer.user_signing_keys];
+            if parts.iter().any(|keys| keys.contains_key(user.as_str())) {
+                return Err(IdentityError::Malformed(Role::Master.path()));
+            }
             return Ok(None);
         };
         let (_, master) = read_key(master, user, Role::Master)?;
@@ -96,6 +100,10 @@ impl PublishedIdentity {
     #[must_use]
     pub const fn user_signing(&self) -> Option<&PublicKey> {
         self.user_signing.as_ref()
+    }
+
+    pub(super) fn devices(&self) -> &[DeviceKeys] {
+        &self.devices
     }
 
     /// Those of the answer's devices that the owner's identity vouches for.

@@ -89,3 +89,30 @@ pub fn query(user: &UserId) -> HttpRequest {
 pub fn read_query(response: &HttpResponse) -> Result<KeysQueryResponse, MatrixError> {
     read(response, "published keys")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Method, Target};
+
+    #[test]
+    fn the_query_is_for_all_devices_of_one_user() {
+        let request = query(&UserId::parse("@a:b").unwrap());
+        assert_eq!(request.method, Method::Post);
+        assert_eq!(request.target, Target::Homeserver("/_matrix/client/v3/keys/query".into()));
+        assert_eq!(request.body.as_deref(), Some(r#"{"device_keys":{"@a:b":[]}}"#));
+        assert_eq!((request.timeout_ms, request.max_bytes), (30_000, 4 << 20));
+    }
+
+    #[test]
+    fn a_malformed_device_hides_no_other() {
+        let body = r#"{"device_keys":{"@a:b":{"BAD":{"keys":1},"":{},"GOOD":{"user_id":"@a:b","device_id":"GOOD","keys":{}},
+            "STOLEN":{"user_id":"@c:b","device_id":"STOLEN","keys":{}}}},"org.example.more":[]}"#;
+        let response =
+            HttpResponse { status: 200, content_type: String::new(), retry_after_ms: None, body: body.into() };
+        let answer = read_query(&response).unwrap();
+        let user = UserId::parse("@a:b").unwrap();
+        let devices: Vec<_> = answer.devices(&user).map(|device| device.fields().device_id.clone()).collect();
+        assert_eq!(devices.iter().map(DeviceId::as_str).collect::<Vec<_>>(), ["GOOD"]);
+    }
+}

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Account, negative::Vector, vectors};
 
 /// How many defects there are: a file that gets lost is missed.
-pub(super) const COUNT: usize = 77;
+pub(super) const COUNT: usize = 78;
 
 /// File name, expected code, what was changed, and the change.
 type Defect = (&'static str, &'static str, &'static str, fn(&mut Value, &Account));
@@ -286,6 +286,9 @@ const IDENTITIES: &[Defect] = &[
         self_signing(d, a)["org.example.extra"] = 1.5.into();
     }),
     ("self-signing-absent", "KS-NET-ANSWER", "there is no self-signing key", |d, _| d["self_signing_keys"] = json!({})),
+    ("master-absent", "KS-NET-ANSWER", "there is no master key, but there are the others", |d, _| {
+        d["master_keys"] = json!({});
+    }),
     ("user-signing", "KS-NET-ANSWER", "a bit of the signature over the user-signing key is flipped", |d, a| {
         flip(master_signature(published(d, "user_signing_keys", a), a));
     }),
