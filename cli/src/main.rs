@@ -1,2 +1,66 @@
-//! x
-fn main() {}
+//! The `keystead` command: for the people who run a deployment.
+#![allow(clippy::print_stderr)]
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use keystead_cli::{DirectoryCheck, Ending, Failure, PolicyCheck, RosterBuild, RosterSign, RosterVerify};
+
+/// Prepares and checks what Keystead needs: policy, roster, directory.
+///
+/// Exit codes: 0 all is well, 1 something was refused or is not ready, 2 the command was called in a way that cannot work.
+#[derive(Debug, Parser)]
+#[command(name = "keystead", version)]
+enum Keystead {
+    /// The signed list of people.
+    #[command(subcommand)]
+    Roster(RosterCommand),
+    /// Where certificates are found.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
+    /// The settings that browsers get.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum RosterCommand {
+    Build(RosterBuild),
+    Sign(RosterSign),
+    Verify(RosterVerify),
+}
+
+#[derive(Debug, Subcommand)]
+enum DirectoryCommand {
+    Check(DirectoryCheck),
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    Check(PolicyCheck),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let mut out = String::new();
+    let ending = perform(Keystead::parse(), &mut out).await;
+    // Whoever reads us may have read enough.
+    let _ = std::io::stdout().write_all(out.as_bytes());
+    match ending {
+        Ok(ending) => ending.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure> {
+    match command {
+        Keystead::Roster(RosterCommand::Build(command)) => command.run(out),
+        Keystead::Roster(RosterCommand::Sign(command)) => command.run(out),
+        Keystead::Roster(RosterCommand::Verify(command)) => command.run(out),
+        Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
+        Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
+    }
+}

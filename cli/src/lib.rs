@@ -1,0 +1,24 @@
+//! The native side of Keystead: what performs the core's effects outside a browser, and the parts of the `keystead`
+//! command.
+//!
+//! [`Driver`] runs any flow of the core over real HTTP, with whatever vault, store and page it is given; the command and
+//! the tests of the core use the same one.
+
+mod dates;
+mod directory;
+mod driver;
+mod failure;
+mod files;
+mod http;
+mod policy;
+mod roster;
+mod staff;
+mod words;
+
+pub use dates::{now, parse_date, show_date};
+pub use directory::DirectoryCheck;
+pub use driver::{Driver, Homeserver, NoPage, Page};
+pub use failure::{Ending, Failure};
+pub use http::Http;
+pub use policy::PolicyCheck;
+pub use roster::{RosterBuild, RosterSign, RosterVerify};
