@@ -2,11 +2,7 @@
 
 use std::{fs, path::Path};
 
-use keystead_core::{
-    error::Coded as _,
-    openpgp::{Certificate, MAX_INPUT},
-    signed::MAX_BYTES,
-};
+use keystead_core::{openpgp::Certificate, signed::MAX_BYTES};
 
 use crate::failure::Failure;
 
@@ -35,15 +31,8 @@ pub(crate) fn certificates(paths: &[impl AsRef<Path>]) -> Result<Vec<Certificate
     let mut found = Vec::new();
     for path in paths {
         let path = path.as_ref();
-        let bytes = read(path)?;
-        if bytes.len() > MAX_INPUT {
-            return Err(Failure::Usage(format!("{} is too large for certificates", path.display())));
-        }
-        let certificates = Certificate::parse_all(&bytes);
-        found.extend(
-            certificates
-                .map_err(|error| Failure::Refused { code: error.code(), detail: path.display().to_string() })?,
-        );
+        let certificates = Certificate::parse_all(&read(path)?);
+        found.extend(certificates.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?);
     }
     Ok(found)
 }

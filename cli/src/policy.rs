@@ -40,13 +40,9 @@ impl PolicyCheck {
         let mut ending = Ending::Fine;
         for (index, certificate) in policy.escrow_certificates().iter().enumerate() {
             for code in unusable(certificate, at) {
-                let found = words(code);
-                out.push_str(&format!(
-                    "escrow.certificates[{index}]: {}: {} {}\n",
-                    code.as_str(),
-                    found.sentence,
-                    found.next
-                ));
+                let sentence = words(code).sentence;
+                out.push_str(&format!("escrow.certificates[{index}]: {}: {sentence}\n", code.as_str()));
+                out.push_str("  Put one into the policy that can be encrypted to.\n");
                 ending = Ending::NotFine;
             }
         }

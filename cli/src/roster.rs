@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use keystead_core::{
     error::{Code, Coded as _},
     ident::Origin,
@@ -56,7 +56,6 @@ impl RosterBuild {
     /// [`Failure`] where the list has errors, or the roster cannot be.
     pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
         let roster = staff::roster(staff::read(&files::read_text(&self.staff)?)?)?;
-        let people = roster.people().len();
         let issued = self.issued.unwrap_or_else(now);
         let expires = issued.plus(Duration::from_secs(self.expires * 86_400));
         let written = Written::make(self.deployment, self.serial, issued, expires, &roster)?;
@@ -65,8 +64,9 @@ impl RosterBuild {
             Some(path) => {
                 files::write(&path, &written.bytes)?;
                 out.push_str(&format!(
-                    "{}: {people} people, serial {}, holds until {}\nNext: keystead roster sign {}\n",
+                    "{}: {}, serial {}, holds until {}\nNext: keystead roster sign {}\n",
                     path.display(),
+                    people(&roster),
                     self.serial,
                     show_date(expires),
                     path.display(),
@@ -77,19 +77,27 @@ impl RosterBuild {
     }
 }
 
+fn people(roster: &Roster) -> String {
+    match roster.people().len() {
+        1 => "1 person".into(),
+        number => format!("{number} people"),
+    }
+}
+
 /// Sign a roster: the signature is written beside it, with .asc appended.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("signer").required(true).args(["key", "gpg"])))]
 pub struct RosterSign {
     /// The roster.
     roster: PathBuf,
     /// A file with the signer's armored secret key.
-    #[arg(long, value_name = "FILE", required_unless_present = "gpg")]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// A file whose first line is the passphrase of --key.
     #[arg(long, value_name = "FILE", requires = "key")]
     passphrase_file: Option<PathBuf>,
     /// Have GnuPG sign with this key instead, on a smartcard too.
-    #[arg(long, value_name = "KEYID", conflicts_with = "key")]
+    #[arg(long, value_name = "KEYID")]
     gpg: Option<String>,
 }
 
@@ -137,8 +145,8 @@ fn sign_with_key(
         None => None,
     };
     let secret = SecretCertificate::parse(&armored, passphrase.as_ref()).map_err(|_| {
-        let hint = if passphrase.is_some() { "or the passphrase is wrong" } else { "that needs no passphrase" };
-        Failure::Usage(format!("{} holds no single secret key {hint}", key.display()))
+        let hint = if passphrase.is_some() { ", or the passphrase is wrong" } else { " that needs no passphrase" };
+        Failure::Usage(format!("{} holds no single secret key{hint}", key.display()))
     })?;
     let signature = sign_detached(document, &secret, now()).map_err(|error| Failure::refused(error.code()))?;
     Ok((signature, vec![secret.certificate()]))
@@ -205,14 +213,14 @@ impl RosterVerify {
         };
         let read: SignedDocument<Roster> = reader.read(&document, &signature)?;
         out.push_str(&format!(
-            "{}: good\n  signed by {}\n  for {}, serial {}\n  issued {}, holds until {}\n  {} people\n",
+            "{}: good\n  signed by {}\n  for {}, serial {}\n  issued {}, holds until {}\n  {}\n",
             self.roster.display(),
             read.signature().signer().as_str(),
             read.envelope.deployment.as_str(),
             read.envelope.serial,
             show_date(read.envelope.issued),
             show_date(read.envelope.expires),
-            read.body.people().len(),
+            people(&read.body),
         ));
         Ok(Ending::Fine)
     }

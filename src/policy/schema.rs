@@ -27,7 +27,7 @@ pub fn schema() -> &'static Value {
     &PARSED
 }
 
-/// The schema for the browser's own checks (`storage.managed_schema`): shapes only.
+/// The schema for the browser's own checks (`storage.managed_schema`): shapes only; `static/policy.managed.json` is it.
 ///
 /// What Chromium finds wrong it takes away before the extension sees it, whole sections at a time. A bad value would
 /// so turn into a missing field. Without the limits on values it arrives here, is refused with its path, and the last good
@@ -222,6 +222,16 @@ mod tests {
         for format in format::FORMATS {
             assert!(texts.iter().any(|text| text == format.field), "{} is no text of the schema", format.field);
         }
+    }
+
+    #[test]
+    fn the_browsers_schema_lies_in_its_file() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/static/policy.managed.json");
+        let text = serde_json::to_string_pretty(&browser_schema()).unwrap() + "\n";
+        if std::env::var_os("KEYSTEAD_WRITE").is_some() {
+            std::fs::write(file, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "write it anew with KEYSTEAD_WRITE=1");
     }
 
     #[test]
