@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::scratch::{scratch_dir, scratch_dir_in};
+
 /// The longest path of a key ring that leaves room for the agent's socket (108 bytes in Linux).
 const LONGEST_HOME: usize = 80;
 
@@ -116,9 +118,9 @@ impl Gpg {
         if keystead_tools::on_path("gpg").is_none() {
             bail!("gpg is not installed: run `cargo xtask setup`");
         }
-        let mut home = tempfile::Builder::new().prefix("kg").tempdir()?;
+        let mut home = scratch_dir("gpg")?;
         if home.path().as_os_str().len() > LONGEST_HOME {
-            home = tempfile::Builder::new().prefix("kg").tempdir_in("/tmp")?;
+            home = scratch_dir_in(Path::new("/tmp"), "gpg")?;
         }
         fs::set_permissions(home.path(), Permissions::from_mode(0o700))?;
         Ok(Self { home })

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::ports::free_port;
 use crate::process::Service;
+use crate::scratch::scratch_dir;
 
 const UP_WITHIN: Duration = Duration::from_secs(15);
 const ATTEMPTS: usize = 3;
@@ -41,7 +42,7 @@ impl Sks {
 
     async fn start_once() -> Result<Self> {
         let command = keystead_tools::on_path("sks").context("sks is not installed: run `cargo xtask setup`")?;
-        let dir = tempfile::Builder::new().prefix("keystead-sks-").tempdir()?;
+        let dir = scratch_dir("sks")?;
         let port = free_port()?;
         write_configuration(dir.path(), port)?;
         let mut database = Command::new(command);

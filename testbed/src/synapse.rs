@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::ports::free_port;
 use crate::process::Service;
+use crate::scratch::scratch_dir;
 
 /// Opens registration to tests; the server lives on loopback, for the length of a test.
 pub(crate) const REGISTRATION_SECRET: &str = "testbed-registration-secret";
@@ -66,7 +67,7 @@ impl Synapse {
 
     async fn start_once(options: &SynapseOptions) -> Result<Self> {
         let python = keystead_tools::synapse_python()?;
-        let dir = tempfile::Builder::new().prefix("keystead-synapse-").tempdir()?;
+        let dir = scratch_dir("synapse")?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let configuration = write_configuration(dir.path(), port, &url, options)?;
