@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::{
     ident::KeyId,
     recovery::{DerivedKeys, RecoveryKey, WrappedRecoveryKey},
+    secret::SecretText,
     status::Progress,
     time::UnixMillis,
 };
@@ -181,7 +182,6 @@ pub enum PageAnswer {
 }
 
 /// One thing a flow waits for.
-#[derive(Debug)]
 pub enum Effect {
     /// Perform these at the same time; answer with as many results in the same order.
     Http(Vec<HttpRequest>),
@@ -195,6 +195,15 @@ pub enum Effect {
     SleepUntil(UnixMillis),
     /// Show this; answer [`Answer::Done`] at once.
     Report(Progress),
+    /// Have the person keep this recovery key, shown once on a page of the extension; answer [`Answer::Done`] when the
+    /// person says so, [`Answer::Failed`] when that will not happen.
+    Keep(SecretText),
+}
+
+impl std::fmt::Debug for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name())
+    }
 }
 
 impl Effect {
@@ -220,6 +229,7 @@ impl Effect {
             Self::Page(PageCommand::Readiness) => "page readiness".into(),
             Self::SleepUntil(_) => "sleep".into(),
             Self::Report(_) => "report".into(),
+            Self::Keep(_) => "keep".into(),
         }
     }
 }

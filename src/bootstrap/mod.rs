@@ -1,1 +1,206 @@
-//! bootstrap
+//! First set-up: from an account as Element leaves it to one whose history cannot be lost.
+//!
+//! Element makes cross-signing keys and a key backup by itself, but no secret storage and no recovery key. A run here
+//! adds them in seven steps, each a function that takes the state before it and gives the state after it:
+//!
+//! | step | from | to | file |
+//! |---|---|---|---|
+//! | look | – | [`look::Looked`] | `look.rs` |
+//! | recipients | `Looked` | [`recipients::Chosen`] | `recipients.rs` |
+//! | make | `Chosen` | [`make::Made`] | `make.rs` |
+//! | seal | `Made` | [`seal::RecoverySafe`] | `seal.rs` |
+//! | switch | `Made`, `&RecoverySafe` | [`switch::Switched`] | `switch.rs` |
+//! | store | `Switched` | secrets in place | `switch.rs` |
+//! | prove | `Switched`, `RecoverySafe` | [`prove::SecretsProven`] | `prove.rs` |
+//!
+//! Guarantee G2: secret storage never depends on a key that is in neither the vault nor a sealed recovery that was read
+//! back. So `switch` takes the proof of `seal`, and the step that completes takes the proofs of `seal` and of `prove`.
+//! What must survive a crash is in the [`record::AccountRecord`]; a run that starts again looks at the account first and
+//! takes up what it finds, so that any step can be the last one before a crash.
+
+pub mod login;
+pub mod look;
+pub mod make;
+pub mod pair;
+pub mod prove;
+pub mod recipients;
+pub mod record;
+pub mod seal;
+pub mod switch;
+
+use std::time::Duration;
+
+use crate::{
+    effect::{Effect, Io},
+    error::Code,
+    ident::{DeviceId, Origin, UserId},
+    matrix::homeserver::{Homeserver, Stop},
+    policy::Policy,
+    status::{Progress, Question, State, StepName},
+    time::UnixMillis,
+};
+
+use look::Found;
+use record::AccountRecord;
+
+/// How soon a run that could not finish is tried again, unless the server says otherwise.
+const RETRY: Duration = Duration::from_secs(60);
+/// How soon a directory is asked again for a certificate it did not have.
+const RETRY_DIRECTORY: Duration = Duration::from_secs(15 * 60);
+
+/// All that a run is told.
+pub struct Setup {
+    /// The deployment's Element Web origin.
+    pub origin: Origin,
+    /// The homeserver's name that the policy gives for it.
+    pub server_name: Option<String>,
+    /// The account.
+    pub user_id: UserId,
+    /// The session's device.
+    pub device_id: DeviceId,
+    /// The policy in force.
+    pub policy: Policy,
+    /// The name the person typed at this login, where one was seen.
+    pub typed: Option<String>,
+}
+
+/// How a run ended. Whatever it is, nothing is half done that the next run does not take up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What to show.
+    pub progress: Progress,
+    /// When to run again; `None` where only a change of circumstances helps.
+    pub retry_at: Option<UnixMillis>,
+}
+
+/// What a step needs from its surroundings.
+pub(crate) struct Scene<'a> {
+    pub(crate) io: &'a Io,
+    pub(crate) setup: &'a Setup,
+    pub(crate) homeserver: Homeserver<'a>,
+}
+
+/// Why a run ends before it is complete.
+pub(crate) enum End {
+    /// It cannot go on now.
+    Stop(Stop),
+    /// The account is in a state that is left alone.
+    Leave(State, Option<Code>),
+    /// A person must answer first.
+    Ask(Code, Question),
+}
+
+impl<E: Into<Stop>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl Scene<'_> {
+    async fn show(&self, progress: &mut Progress, step: StepName) {
+        progress.state = State::Working;
+        progress.step = Some(step);
+        self.io.ask(Effect::Report(progress.clone())).await;
+    }
+}
+
+/// Runs a first set-up, or takes it up, or finds that there is nothing to do.
+pub async fn run(io: Io, setup: Setup) -> Outcome {
+    let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
+    let mut progress = Progress::default();
+    let ended = steps(&scene, &mut progress).await;
+    let now = io.now();
+    progress.question = None;
+    let retry_at = match ended {
+        Ok(()) => {
+            progress.state = State::Complete;
+            progress.step = None;
+            None
+        }
+        Err(End::Leave(state, code)) => {
+            progress.state = state;
+            progress.step = None;
+            progress.problem = code.map(|code| (code, now));
+            None
+        }
+        Err(End::Ask(code, question)) => {
+            progress.state = if matches!(question, Question::Keep) { State::Keep } else { State::Confirm };
+            progress.problem = Some((code, now));
+            progress.question = Some(question);
+            None
+        }
+        Err(End::Stop(Stop { code, not_before })) => {
+            let waiting = code.as_str().starts_with("KS-DIR-") || code.as_str().starts_with("KS-SGN-");
+            progress.state = if waiting { State::Waiting } else { State::Failed };
+            progress.problem = Some((code, now));
+            let usual = if waiting { RETRY_DIRECTORY } else { RETRY };
+            Some(not_before.unwrap_or(now).max(now.plus(usual)))
+        }
+    };
+    progress.retry_at = retry_at;
+    io.ask(Effect::Report(progress.clone())).await;
+    Outcome { progress, retry_at }
+}
+
+async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
+    let Setup { origin, user_id, .. } = scene.setup;
+    let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
+    if let Some(key) = record.current().or(record.pending()) {
+        progress.recipients.clone_from(&key.recipients);
+        progress.sealed_proven_at = key.sealed_proven_at;
+    }
+
+    scene.show(progress, StepName::Look).await;
+    let looked = look::look(scene, &record).await?;
+
+    let made = match &looked.found {
+        Found::Ours(key_id) => make::Made::resume(&record, key_id).ok_or(Stop::from(look::LookError::VaultLost))?,
+        Found::Nothing => match make::Made::pending(&record) {
+            Some(made) => made,
+            None => {
+                scene.show(progress, StepName::Recipients).await;
+                let chosen = recipients::choose(scene, &mut record).await?;
+                scene.show(progress, StepName::Make).await;
+                make::make(scene, &mut record, &looked, chosen).await?
+            }
+        },
+    };
+    progress.recipients.clone_from(&made.key(&record)?.recipients);
+
+    scene.show(progress, StepName::Seal).await;
+    let safe = seal::seal(scene, &mut record, &made, &looked).await?;
+    progress.sealed_proven_at = made.key(&record)?.sealed_proven_at;
+
+    scene.show(progress, StepName::Switch).await;
+    let switched = switch::switch(scene, &mut record, made, &looked, &safe).await?;
+
+    scene.show(progress, StepName::Store).await;
+    if switched.was_switched_now() || !prove::all_present(&looked, switched.key_id()) {
+        switch::store_secrets(scene, &switched).await?;
+    }
+
+    scene.show(progress, StepName::Prove).await;
+    let proven = prove::prove(scene, &record, &switched).await?;
+    complete(scene, &mut record, switched, safe, proven).await
+}
+
+/// The end: takes the proof that the recovery key is safe and the proof that it opens everything.
+async fn complete(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    switched: switch::Switched,
+    _safe: seal::RecoverySafe,
+    proven: prove::SecretsProven,
+) -> Result<(), End> {
+    record.master_key = Some(proven.master_key().clone());
+    let now = scene.io.now();
+    record.update(switched.key_id(), |key| key.proven_at = Some(now));
+    // What came before is of no more use, now that its successor is proven.
+    let retired: Vec<_> = record.keys.iter().filter(|k| k.id != *switched.key_id()).map(|k| k.id.clone()).collect();
+    for id in &retired {
+        make::forget(scene, id).await?;
+    }
+    record.keys.retain(|k| !retired.contains(&k.id));
+    record.save(scene.io, &scene.setup.origin).await?;
+    Ok(())
+}

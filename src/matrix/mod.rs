@@ -9,6 +9,7 @@ pub mod account_data;
 pub mod backup;
 pub(crate) mod base64;
 mod error;
+pub mod homeserver;
 pub mod keys;
 mod request;
 pub mod session;

@@ -13,6 +13,7 @@ mod description;
 mod document;
 mod key;
 mod passphrase;
+pub mod sealed;
 mod seed;
 pub mod vault;
 

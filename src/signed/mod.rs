@@ -7,11 +7,13 @@
 //! nothing that is not signed is parsed. Form: `docs/signed-documents.md`.
 
 mod envelope;
+mod fetch;
 mod json;
 mod reader;
 mod roster;
 
 pub use envelope::{Body, Envelope, Kind, MAX_BYTES, Written};
+pub use fetch::fetch;
 pub use json::{JsonError, parse_json};
 pub use reader::{CLOCK_SKEW, Reader, SignatureValid, SignedDocument, SignedError};
 pub use roster::{Person, Roster, RosterError};

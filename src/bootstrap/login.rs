@@ -1,0 +1,75 @@
+//! The beginning and the end of a session.
+
+use super::{
+    pair::names,
+    record::{AccountRecord, DeviceSeen},
+};
+use crate::{
+    bridge::Session,
+    effect::{Answer, Effect, Io, VaultCommand},
+    error::{Code, Coded},
+    ident::{DeviceId, Origin, UserId},
+    matrix::{
+        homeserver::{Homeserver, Stop},
+        session,
+    },
+    recovery::VaultError,
+};
+
+/// Why a session is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The homeserver knows the token as another account's, or another device's.
+    #[error("the session is not the one that the page says")]
+    OtherAccount,
+}
+
+impl Coded for LoginError {
+    fn code(&self) -> Code {
+        match self {
+            Self::OtherAccount => Code::DirOtherAccount,
+        }
+    }
+}
+
+/// Asks the homeserver whose session it is. A device that this browser has not seen before is a login now; the name that
+/// was typed at it, where one was seen and means this account, is remembered.
+///
+/// # Errors
+/// [`Stop`] where the homeserver cannot be asked or says something else than the page.
+pub async fn confirm(
+    io: Io,
+    origin: &Origin,
+    user: &UserId,
+    device: &DeviceId,
+    typed: Option<&str>,
+) -> Result<Session, Stop> {
+    let response = Homeserver::new(&io).send(session::whoami()).await?;
+    let whoami = session::read_whoami(&response)?;
+    if whoami.user_id != *user || whoami.device_id.as_ref() != Some(device) {
+        return Err(LoginError::OtherAccount.into());
+    }
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    if !record.devices.contains_key(device) {
+        record.devices.insert(device.clone(), DeviceSeen { since: io.now(), given: Vec::new() });
+        record.typed |= typed.is_some_and(|name| names(name, user));
+        record.save(&io, origin).await?;
+    }
+    Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
+}
+
+/// After a logout: removes what opens the recovery key from this browser. What was seen and decided stays, and so does
+/// the sealed recovery.
+///
+/// # Errors
+/// [`Stop`] where the vault or the store fails.
+pub async fn end(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    for id in record.end_session() {
+        if !matches!(io.ask(Effect::Vault(VaultCommand::Forget(id))).await, Answer::Done) {
+            return Err(VaultError::Failed.into());
+        }
+    }
+    record.save(&io, origin).await?;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! Step 1: read what the account has.
+//!
+//! Threat: an account that somebody already looks after, a person who said no, a homeserver that slips in a default key
+//! of its own, brings back an old one, or shows another identity. In every doubt the account is left as it is.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    End, Scene,
+    record::{AccountRecord, KeyStatus},
+};
+use crate::{
+    effect::{Answer, Effect, PageAnswer, PageCommand, VaultCommand},
+    error::{Code, Coded},
+    ident::KeyId,
+    identity::{BackupTrusted, PublishedIdentity},
+    matrix::{BackupVersion, KeysQueryResponse, account_data, backup, keys},
+    recovery::{KeyDescription, sealed, secret_name},
+    status::State,
+};
+
+/// Account-data types in which Element and others note that a person wants no key storage or no recovery, and the field
+/// and value that say so.
+const DECLINED: [(&str, &str, bool); 3] = [
+    ("m.org.matrix.custom.backup_disabled", "disabled", true),
+    ("m.key_backup", "enabled", false),
+    ("io.element.recovery", "enabled", false),
+];
+
+/// Whose secret storage it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// It is under a key of ours, pending or current.
+    Ours(KeyId),
+}
+
+/// What the account has, as far as it matters.
+pub struct Looked {
+    /// Whose secret storage it is.
+    pub found: Found,
+    /// The published identity, its own signatures checked.
+    pub identity: PublishedIdentity,
+    /// The key backup, signed by the identity or by a device it vouches for.
+    pub backup: BackupTrusted,
+    /// The sealed recoveries on the server.
+    pub sealed: sealed::SealedDocument,
+    /// Which of the four secrets have an entry, by name and key id.
+    pub present: Vec<(&'static str, Vec<String>)>,
+}
+
+/// Why there is nothing to go on from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// The account has no cross-signing identity yet.
+    #[error("the account has no identity yet")]
+    NoIdentity,
+    /// The account's identity is not the one that this browser has seen in place.
+    #[error("the account's identity changed")]
+    OtherIdentity,
+    /// Secret storage is under a key of ours that the vault no longer has.
+    #[error("the vault no longer has the key")]
+    VaultLost,
+    /// Not even the client's own new backup is signed by the account.
+    #[error("the key backup is not signed by the account")]
+    BackupUntrusted,
+    /// The client did not make a backup.
+    #[error("the page did not do what it was asked")]
+    Page,
+}
+
+impl Coded for LookError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoIdentity => Code::RecNoIdentity,
+            Self::OtherIdentity => Code::RecIdentity,
+            Self::VaultLost => Code::RecVaultLost,
+            Self::BackupUntrusted => Code::RecBackupUntrusted,
+            Self::Page => Code::RecPage,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct DefaultKey {
+    key: Option<String>,
+}
+
+/// What one round of reading gives.
+struct Documents {
+    default_key: Option<Value>,
+    declined: bool,
+    sealed: sealed::SealedDocument,
+    present: Vec<(&'static str, Vec<String>)>,
+    backup: Option<BackupVersion>,
+    keys: KeysQueryResponse,
+}
+
+/// Reads the account and decides whether it is ours to set up.
+pub(super) async fn look(scene: &Scene<'_>, record: &AccountRecord) -> Result<Looked, End> {
+    let mut documents = read(scene).await?;
+    let identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
+    if record.master_key.as_ref().is_some_and(|seen| seen != identity.master()) {
+        return Err(LookError::OtherIdentity.into());
+    }
+    let found = whose(scene, record, &documents).await?;
+    let trusted = |documents: &Documents| {
+        let backup = documents.backup.as_ref()?;
+        identity.check_backup(backup).ok()
+    };
+    let backup = match trusted(&documents) {
+        Some(trusted) => trusted,
+        None => {
+            let made = scene.io.ask(Effect::Page(PageCommand::MakeBackup)).await;
+            if !matches!(made, Answer::Page(PageAnswer::Done)) {
+                return Err(LookError::Page.into());
+            }
+            documents = read(scene).await?;
+            trusted(&documents).ok_or(LookError::BackupUntrusted)?
+        }
+    };
+    Ok(Looked { found, identity, backup, sealed: documents.sealed, present: documents.present })
+}
+
+async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
+    let user = &scene.setup.user_id;
+    let mut requests = vec![
+        keys::query(user),
+        backup::version(),
+        account_data::get(user, account_data::DEFAULT_KEY),
+        account_data::get(user, sealed::ACCOUNT_DATA),
+    ];
+    requests.extend(DECLINED.iter().map(|(kind, _, _)| account_data::get(user, kind)));
+    requests.extend(secret_name::ALL.iter().map(|name| account_data::get(user, name)));
+    let responses = scene.homeserver.send_all(requests).await?;
+    let [keys, backup, default_key, sealed, rest @ ..] = responses.as_slice() else {
+        return Err(End::Stop(crate::matrix::homeserver::Stop { code: Code::NetAnswer, not_before: None }));
+    };
+    let (declined, secrets) = rest.split_at_checked(DECLINED.len()).unwrap_or((rest, &[]));
+    let mut said_no = false;
+    for (response, (_, field, value)) in declined.iter().zip(DECLINED) {
+        let document = account_data::read_get::<Map<String, Value>>(response)?;
+        said_no |= document.is_some_and(|d| d.get(field) == Some(&Value::Bool(value)));
+    }
+    let mut present = Vec::new();
+    for (response, name) in secrets.iter().zip(secret_name::ALL) {
+        let document = account_data::read_get::<Map<String, Value>>(response)?;
+        let entries = document.as_ref().and_then(|d| d.get("encrypted")?.as_object());
+        present.push((name, entries.map(|e| e.keys().cloned().collect()).unwrap_or_default()));
+    }
+    Ok(Documents {
+        default_key: account_data::read_get(default_key)?,
+        declined: said_no,
+        sealed: account_data::read_get(sealed)?.unwrap_or_default(),
+        present,
+        backup: backup::read_version(backup)?,
+        keys: keys::read_query(keys)?,
+    })
+}
+
+/// Decides whose secret storage it is, or that the account is to be left alone.
+async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents) -> Result<Found, End> {
+    let default_key = documents.default_key.clone().and_then(|v| serde_json::from_value::<DefaultKey>(v).ok()?.key);
+    let Some(default_key) = default_key.filter(|k| !k.is_empty()) else {
+        if documents.declined && !scene.setup.policy.bootstrap_required() {
+            return Err(End::Leave(State::Declined, Some(Code::RecDeclined)));
+        }
+        return Ok(Found::Nothing);
+    };
+    let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
+    let Ok(id) = KeyId::parse(&default_key) else { return foreign(Code::RecForeign) };
+    let Some(key) = record.key(&id) else {
+        // One that this deployment's sealed recoveries list was ours, in another browser or before a logout.
+        let listed = documents.sealed.entry(&id).is_some();
+        return foreign(if listed { Code::RecVaultLost } else { Code::RecForeign });
+    };
+    if key.status == KeyStatus::Retired {
+        return Err(End::Leave(State::Failed, Some(Code::RecRollback)));
+    }
+    let published = published_description(scene, &id).await?;
+    if published.as_ref() != Some(&key.description) {
+        return foreign(Code::RecDescription);
+    }
+    let holds = scene.io.ask(Effect::Vault(VaultCommand::Holds(id.clone()))).await;
+    match (holds, &key.wrapped) {
+        (Answer::Holds(true), Some(_)) => Ok(Found::Ours(id)),
+        (Answer::Holds(_), _) => foreign(Code::RecVaultLost),
+        _ => Err(crate::recovery::VaultError::Failed.into()),
+    }
+}
+
+/// Reads a key description as it is published.
+pub(super) async fn published_description(scene: &Scene<'_>, id: &KeyId) -> Result<Option<KeyDescription>, End> {
+    let kind = account_data::key_description(id);
+    let response = scene.homeserver.send(account_data::get(&scene.setup.user_id, &kind)).await?;
+    Ok(account_data::read_get(&response)?)
+}
+
+/// Reads the default key's id as it is published now.
+pub(super) async fn published_default_key(scene: &Scene<'_>) -> Result<Option<String>, End> {
+    let response = scene.homeserver.send(account_data::get(&scene.setup.user_id, account_data::DEFAULT_KEY)).await?;
+    let document: Option<DefaultKey> = account_data::read_get(&response)?;
+    Ok(document.and_then(|d| d.key).filter(|k| !k.is_empty()))
+}

@@ -1,0 +1,203 @@
+//! Step 7: read everything back and open it, the way a new browser would have to.
+//!
+//! Threat: an account that looks complete and cannot be opened: a write that was answered and lost, a secret under
+//! another key, a seed that is not the published one. [`SecretsProven`] can only be had by opening all four secrets
+//! through the vault and comparing what they derive with what is published.
+
+use serde_json::Value;
+
+use super::{
+    End, Scene, look,
+    look::Looked,
+    record::{AccountRecord, VaultKey},
+    switch::Switched,
+};
+use crate::{
+    effect::{Answer, Effect, Io, VaultCommand},
+    error::{Code, Coded},
+    ident::{KeyId, UserId},
+    identity::{BackupTrusted, PublicKey, PublishedIdentity, derive_backup_public, derive_public},
+    matrix::{
+        account_data, backup,
+        homeserver::{Homeserver, Stop},
+        keys,
+    },
+    recovery::{
+        DerivedKeys, EncryptedSecret, SecretDocument, VaultError, decode_seed,
+        sealed::{self, SealedDocument},
+        secret_name,
+    },
+    secret::SecretText,
+};
+
+/// Stale reads are repeated this often.
+const TRIES: usize = 3;
+
+/// All four secrets were read from the server, opened through the vault, and derive what is published.
+pub struct SecretsProven(PublicKey);
+
+impl SecretsProven {
+    /// The published master key that they were compared with.
+    #[must_use]
+    pub const fn master_key(&self) -> &PublicKey {
+        &self.0
+    }
+}
+
+/// Why the secrets are not proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProveError {
+    /// A secret has no entry under the key.
+    #[error("a secret is missing from secret storage")]
+    Missing,
+    /// A secret's entry cannot be opened with the key.
+    #[error("a secret cannot be opened")]
+    Unopened,
+    /// A secret is not the one whose public half is published.
+    #[error("a secret does not derive the published key")]
+    Mismatch,
+    /// The default key or its description is not what was written.
+    #[error("secret storage is not as it was written")]
+    Description,
+    /// The sealed recovery is not what was written.
+    #[error("the sealed recovery is not as it was written")]
+    Sealed,
+}
+
+impl Coded for ProveError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Missing => Code::RecSecretMissing,
+            Self::Unopened => Code::RecMac,
+            Self::Mismatch => Code::RecSecretMismatch,
+            Self::Description => Code::RecDescription,
+            Self::Sealed => Code::RecReadBack,
+        }
+    }
+}
+
+/// Does each of the four secrets have an entry under the key? Says nothing about what is in them.
+#[must_use]
+pub fn all_present(looked: &Looked, id: &KeyId) -> bool {
+    looked.present.iter().all(|(_, ids)| ids.iter().any(|i| i == id.as_str()))
+}
+
+/// Reads everything back.
+pub(super) async fn prove(
+    scene: &Scene<'_>,
+    record: &AccountRecord,
+    switched: &Switched,
+) -> Result<SecretsProven, End> {
+    let key = record.key(switched.key_id()).ok_or(ProveError::Description)?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match once(scene, key).await {
+            Err(End::Stop(Stop {
+                code: Code::RecSecretMissing | Code::RecReadBack | Code::RecDescription, ..
+            })) if tries < TRIES => {}
+            other => return other,
+        }
+    }
+}
+
+async fn once(scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
+    let user = &scene.setup.user_id;
+    if look::published_default_key(scene).await?.as_deref() != Some(key.id.as_str())
+        || look::published_description(scene, &key.id).await?.as_ref() != Some(&key.description)
+    {
+        return Err(ProveError::Description.into());
+    }
+    if let Some(entry) = &key.sealed {
+        let response = scene.homeserver.send(account_data::get(user, sealed::ACCOUNT_DATA)).await?;
+        let document: Option<SealedDocument> = account_data::read_get(&response)?;
+        if document.is_none_or(|d| d.entry(&key.id).as_ref() != Some(entry)) {
+            return Err(ProveError::Sealed.into());
+        }
+    }
+    let derived = derive(scene.io, key, "").await?;
+    key.description.verify(&derived).map_err(|_| ProveError::Description)?;
+    let published = read_published(&scene.homeserver, user).await?;
+    open_all(scene.io, &scene.homeserver, user, key, &published).await?;
+    Ok(SecretsProven(published.identity.master().clone()))
+}
+
+/// What the server publishes of the account, its signatures checked.
+pub(crate) struct Published {
+    pub(crate) identity: PublishedIdentity,
+    pub(crate) backup: BackupTrusted,
+}
+
+/// Reads the identity and the backup that the server publishes.
+pub(crate) async fn read_published(homeserver: &Homeserver<'_>, user: &UserId) -> Result<Published, Stop> {
+    let requests = vec![keys::query(user), backup::version()];
+    let responses = homeserver.send_all(requests).await?;
+    let [keys, backup] = responses.as_slice() else {
+        return Err(Stop { code: Code::NetAnswer, not_before: None });
+    };
+    let keys = keys::read_query(keys)?;
+    let identity = PublishedIdentity::read(&keys, user)?.ok_or(look::LookError::NoIdentity)?;
+    let backup = backup::read_version(backup)?.ok_or(look::LookError::BackupUntrusted)?;
+    let backup = identity.check_backup(&backup)?;
+    Ok(Published { identity, backup })
+}
+
+/// Reads the four secrets, opens them through the vault and compares what they derive with what is published. They are
+/// returned in the order of [`secret_name::ALL`].
+pub(crate) async fn open_all(
+    io: &Io,
+    homeserver: &Homeserver<'_>,
+    user: &UserId,
+    key: &VaultKey,
+    published: &Published,
+) -> Result<Vec<SecretText>, Stop> {
+    let requests = secret_name::ALL.iter().map(|name| account_data::get(user, name)).collect();
+    let responses = homeserver.send_all(requests).await?;
+    let mut opened = Vec::new();
+    for (response, name) in responses.iter().zip(secret_name::ALL) {
+        let document: SecretDocument = account_data::read_get(response)?.ok_or(ProveError::Missing)?;
+        let entry = document.entry(&key.id).map_err(|_| ProveError::Unopened)?.ok_or(ProveError::Missing)?;
+        let secret = entry.decrypt(&derive(io, key, name).await?).map_err(|_| ProveError::Unopened)?;
+        if !fits(name, &secret, published) {
+            return Err(ProveError::Mismatch.into());
+        }
+        opened.push(secret);
+    }
+    if opened.len() == secret_name::ALL.len() { Ok(opened) } else { Err(ProveError::Missing.into()) }
+}
+
+/// Is this the secret whose public half is published under this name? For other names nothing is published: yes.
+pub(crate) fn fits(name: &str, secret: &SecretText, published: &Published) -> bool {
+    let Published { identity, backup } = published;
+    let Ok(seed) = decode_seed(secret) else { return !secret_name::ALL.contains(&name) };
+    match name {
+        secret_name::MASTER => derive_public(&seed) == *identity.master(),
+        secret_name::SELF_SIGNING => derive_public(&seed) == *identity.self_signing(),
+        secret_name::USER_SIGNING => identity.user_signing() == Some(&derive_public(&seed)),
+        secret_name::MEGOLM_BACKUP => derive_backup_public(&seed) == backup.public_key(),
+        _ => true,
+    }
+}
+
+/// Has the vault derive the keys for one secret.
+pub(crate) async fn derive(io: &Io, key: &VaultKey, info: &str) -> Result<DerivedKeys, VaultError> {
+    let wrapped = key.wrapped.clone().ok_or(VaultError::Absent)?;
+    let command = VaultCommand::Derive { id: key.id.clone(), wrapped, info: info.to_owned() };
+    match io.ask(Effect::Vault(command)).await {
+        Answer::Derived(derived) => Ok(derived),
+        _ => Err(VaultError::Failed),
+    }
+}
+
+/// A secret document as it will be written: what was there, and the new entry.
+pub(crate) fn with_entry(
+    document: Option<SecretDocument>,
+    id: &KeyId,
+    derived: &DerivedKeys,
+    secret: &SecretText,
+) -> Result<Value, Stop> {
+    let mut document = document.unwrap_or_default();
+    let entry = EncryptedSecret::encrypt(derived, secret).map_err(|_| VaultError::Failed)?;
+    document.set_entry(id, &entry);
+    serde_json::to_value(&document).map_err(|_| Stop { code: Code::NetAnswer, not_before: None })
+}

@@ -1,0 +1,228 @@
+//! What is kept of an account between runs: one versioned record, written whole, so that it is never half new.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    effect::{Answer, Effect, Io, StoreCommand},
+    error::Code,
+    ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
+    identity::PublicKey,
+    recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedEntry},
+    status::RecipientView,
+    time::UnixMillis,
+};
+
+/// What the vault's key for a recovery key is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStatus {
+    /// Made, not yet the account's default key.
+    Pending,
+    /// The account's default key: the only one that encrypts.
+    Current,
+    /// Replaced; kept until its successor is proven, never encrypts.
+    Retired,
+}
+
+/// One recovery key as the vault and this record know it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VaultKey {
+    /// The secret storage key's id.
+    pub id: KeyId,
+    /// What it is good for.
+    pub status: KeyStatus,
+    /// The recovery key under the vault's wrapping key; only while a session is logged in.
+    pub wrapped: Option<WrappedRecoveryKey>,
+    /// The key description as it was, or will be, published.
+    pub description: KeyDescription,
+    /// The sealed recovery; absent where the person keeps the recovery key.
+    pub sealed: Option<SealedEntry>,
+    /// Who may open the sealed recovery.
+    pub recipients: Vec<RecipientView>,
+    /// The person said that the recovery key is kept.
+    pub kept: bool,
+    /// When the sealed recovery was last found as it was written.
+    pub sealed_proven_at: Option<UnixMillis>,
+    /// When everything was last read back and opened.
+    pub proven_at: Option<UnixMillis>,
+}
+
+/// A device of this browser: one session, from login to logout.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeviceSeen {
+    /// When it was first seen: the time of the login.
+    pub since: UnixMillis,
+    /// The secrets that the page was given for it.
+    pub given: Vec<String>,
+}
+
+/// What is known of one account on one deployment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// The account.
+    pub user_id: UserId,
+    /// The master key that this browser has seen in place; kept through logout.
+    pub master_key: Option<PublicKey>,
+    /// The recovery keys, oldest first.
+    pub keys: Vec<VaultKey>,
+    /// The person typed this account's name at a login.
+    pub typed: bool,
+    /// Certificates the person confirmed as their own.
+    pub confirmed: Vec<Fingerprint>,
+    /// Certificates the person refused.
+    pub refused: Vec<Fingerprint>,
+    /// The devices of this browser's sessions.
+    pub devices: BTreeMap<DeviceId, DeviceSeen>,
+    /// Certificates seen for this account, armored: a revocation once seen is kept.
+    pub certificates: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "version")]
+enum Saved {
+    #[serde(rename = "1")]
+    V1(AccountRecord),
+}
+
+/// The store failed, or holds something that is no record of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The store failed.
+    #[error("the browser's storage failed")]
+    Store,
+    /// The record is of a newer version, or damaged. It is left as it is.
+    #[error("the saved record cannot be read")]
+    Unreadable,
+}
+
+impl crate::error::Coded for RecordError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store => Code::StoFailed,
+            Self::Unreadable => Code::StoRecord,
+        }
+    }
+}
+
+impl AccountRecord {
+    /// The record of an account that was never seen.
+    #[must_use]
+    pub const fn new(user_id: UserId) -> Self {
+        Self {
+            user_id,
+            master_key: None,
+            keys: Vec::new(),
+            typed: false,
+            confirmed: Vec::new(),
+            refused: Vec::new(),
+            devices: BTreeMap::new(),
+            certificates: Vec::new(),
+        }
+    }
+
+    /// The store's key for an account's record.
+    #[must_use]
+    pub fn store_key(origin: &Origin, user_id: &UserId) -> String {
+        format!("account|{}|{}", origin.as_str(), user_id.as_str())
+    }
+
+    /// Reads an account's record; a new one where there is none.
+    ///
+    /// # Errors
+    /// [`RecordError`] where the store fails or the record cannot be read.
+    pub async fn load(io: &Io, origin: &Origin, user_id: &UserId) -> Result<Self, RecordError> {
+        let key = Self::store_key(origin, user_id);
+        match io.ask(Effect::Store(StoreCommand::Get(key))).await {
+            Answer::Record(None) => Ok(Self::new(user_id.clone())),
+            Answer::Record(Some(text)) => Self::parse(&text),
+            _ => Err(RecordError::Store),
+        }
+    }
+
+    /// Reads a saved record.
+    ///
+    /// # Errors
+    /// [`RecordError::Unreadable`].
+    pub fn parse(text: &str) -> Result<Self, RecordError> {
+        let Saved::V1(record) = serde_json::from_str(text).map_err(|_| RecordError::Unreadable)?;
+        Ok(record)
+    }
+
+    /// The record as it is saved.
+    ///
+    /// # Errors
+    /// [`RecordError::Unreadable`] where it cannot be written as JSON.
+    pub fn to_text(&self) -> Result<String, RecordError> {
+        serde_json::to_string(&Saved::V1(self.clone())).map_err(|_| RecordError::Unreadable)
+    }
+
+    /// Writes the record; on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`RecordError::Store`] where the store fails.
+    pub async fn save(&self, io: &Io, origin: &Origin) -> Result<(), RecordError> {
+        let key = Self::store_key(origin, &self.user_id);
+        match io.ask(Effect::Store(StoreCommand::Put(key, self.to_text()?))).await {
+            Answer::Done => Ok(()),
+            _ => Err(RecordError::Store),
+        }
+    }
+
+    /// Notes what the person says of a certificate: theirs, or not.
+    ///
+    /// # Errors
+    /// [`RecordError`]
+    pub async fn answer(
+        io: Io,
+        origin: &Origin,
+        user_id: &UserId,
+        certificate: Fingerprint,
+        accept: bool,
+    ) -> Result<(), RecordError> {
+        let mut record = Self::load(&io, origin, user_id).await?;
+        record.confirmed.retain(|f| *f != certificate);
+        record.refused.retain(|f| *f != certificate);
+        if accept {
+            record.confirmed.push(certificate)
+        } else {
+            record.refused.push(certificate)
+        }
+        record.save(&io, origin).await
+    }
+
+    /// The key of this id, if it is one of ours.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<&VaultKey> {
+        self.keys.iter().find(|k| k.id == *id)
+    }
+
+    /// The key that may encrypt, if there is one.
+    #[must_use]
+    pub fn current(&self) -> Option<&VaultKey> {
+        self.keys.iter().find(|k| k.status == KeyStatus::Current)
+    }
+
+    /// A key that was made and is not in force yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<&VaultKey> {
+        self.keys.iter().find(|k| k.status == KeyStatus::Pending)
+    }
+
+    /// Changes the key of this id.
+    pub fn update(&mut self, id: &KeyId, change: impl FnOnce(&mut VaultKey)) {
+        if let Some(key) = self.keys.iter_mut().find(|k| k.id == *id) {
+            change(key);
+        }
+    }
+
+    /// What remains when the session ends: who was seen and what was decided, and no way to a recovery key.
+    /// Returns the ids whose wrapping keys must go as well.
+    pub fn end_session(&mut self) -> Vec<KeyId> {
+        for key in &mut self.keys {
+            key.wrapped = None;
+        }
+        self.keys.iter().map(|k| k.id.clone()).collect()
+    }
+}

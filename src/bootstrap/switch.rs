@@ -1,0 +1,102 @@
+//! Steps 5 and 6: make the new key the account's secret storage, and have the client store its secrets.
+
+use serde_json::{Value, json};
+
+use super::{
+    End, Scene,
+    look::{self, Found, Looked},
+    make::Made,
+    record::{AccountRecord, KeyStatus},
+    seal::RecoverySafe,
+};
+use crate::{
+    effect::{Answer, Effect, PageAnswer, PageCommand},
+    error::{Code, Coded},
+    ident::KeyId,
+    matrix::account_data,
+    status::State,
+};
+
+/// The key is the account's default key, in the client's eyes as well.
+pub struct Switched {
+    key_id: KeyId,
+    now: bool,
+}
+
+impl Switched {
+    /// The key's id.
+    #[must_use]
+    pub const fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// Was it this run that switched?
+    #[must_use]
+    pub const fn was_switched_now(&self) -> bool {
+        self.now
+    }
+}
+
+/// Why the client did not follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchError {
+    /// The tab is gone, or its client failed.
+    #[error("the page did not do what it was asked")]
+    Page,
+}
+
+impl Coded for SwitchError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Page => Code::RecPage,
+        }
+    }
+}
+
+/// Publishes the key description and the default key; asks for the proof that the recovery key is safe.
+pub(super) async fn switch(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    made: Made,
+    looked: &Looked,
+    _safe: &RecoverySafe,
+) -> Result<Switched, End> {
+    let key_id = made.key_id().clone();
+    let description = made.key(record)?.description.clone();
+    let switched = Switched { now: looked.found == Found::Nothing, key_id: key_id.clone() };
+    let content = serde_json::to_value(&description).unwrap_or(Value::Null);
+    let kind = account_data::key_description(&key_id);
+    let default = json!({ "key": key_id.as_str() });
+    if switched.now {
+        // Somebody else may have been faster: the default key of the last moment wins.
+        if look::published_default_key(scene).await?.is_some_and(|id| id != key_id.as_str()) {
+            return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
+        }
+        for (kind, content) in [(kind.as_str(), &content), (account_data::DEFAULT_KEY, &default)] {
+            let request = account_data::put(&scene.setup.user_id, kind, content);
+            account_data::read_put(&scene.homeserver.send(request).await?)?;
+        }
+    }
+    if record.key(&key_id).is_some_and(|key| key.status != KeyStatus::Current) {
+        for (kind, content) in [(kind, content), (account_data::DEFAULT_KEY.to_owned(), default)] {
+            page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
+        }
+        for key in &mut record.keys {
+            key.status = if key.id == key_id { KeyStatus::Current } else { KeyStatus::Retired };
+        }
+        record.save(scene.io, &scene.setup.origin).await?;
+    }
+    Ok(switched)
+}
+
+/// Has the client store its secrets; they come in over the bridge.
+pub(super) async fn store_secrets(scene: &Scene<'_>, _switched: &Switched) -> Result<(), End> {
+    page(scene, PageCommand::StoreSecrets).await
+}
+
+async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
+    match scene.io.ask(Effect::Page(command)).await {
+        Answer::Page(PageAnswer::Done) => Ok(()),
+        _ => Err(SwitchError::Page.into()),
+    }
+}

@@ -1,0 +1,155 @@
+//! The sealed recovery: what the OpenPGP message says, and how it lies in account data.
+//!
+//! The message is plain text that a person can read with any OpenPGP program; its lines of the form `Name: value` can be
+//! read by a program. It names user, server, key id and master key, so that a message meant for another account, or an
+//! old one, is told apart. Being encrypted *to* somebody proves nothing about who wrote it: whoever opens one still has
+//! to check what it names.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{RecoveryKey, RecoveryKeyError};
+use crate::{
+    error::{Code, Coded},
+    ident::{Fingerprint, KeyId, UserId},
+    identity::PublicKey,
+    secret::SecretText,
+    time::UnixMillis,
+};
+
+/// The account-data type that holds the sealed recoveries.
+pub const ACCOUNT_DATA: &str = crate::matrix::account_data::KEYSTEAD_RECOVERY;
+
+const TITLE: &str = "Keystead sealed recovery, version 1";
+
+/// What a sealed recovery says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedNames {
+    /// The account.
+    pub user_id: UserId,
+    /// The secret storage key's id.
+    pub key_id: KeyId,
+    /// The account's public master key.
+    pub master_key: PublicKey,
+}
+
+/// Why an opened text is no sealed recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealedError {
+    /// A line is missing, twice, or not of its form.
+    #[error("this is not the text of a sealed recovery")]
+    Form,
+    /// The recovery key in it is none.
+    #[error("the recovery key in it cannot be read")]
+    Key(RecoveryKeyError),
+}
+
+impl Coded for SealedError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Form => Code::RecFormat,
+            Self::Key(error) => error.code(),
+        }
+    }
+}
+
+impl SealedNames {
+    /// The text to be sealed.
+    #[must_use]
+    pub fn to_text(&self, key: &RecoveryKey) -> SecretText {
+        SecretText::new(format!(
+            "{TITLE}\n\
+             \n\
+             Recovery key: {}\n\
+             User: {}\n\
+             Server: {}\n\
+             Key id: {}\n\
+             Master key: {}\n\
+             \n\
+             Whoever has the recovery key can read all encrypted messages of this account.\n\
+             To use it: in Element, when asked to confirm your identity, choose the recovery key and enter it.\n",
+            key.to_base58().expose("it is about to be sealed"),
+            self.user_id.as_str(),
+            self.user_id.server_name(),
+            self.key_id.as_str(),
+            self.master_key.to_base64(),
+        ))
+    }
+
+    /// Reads an opened text. Line ends may be LF or CRLF; lines it does not know are passed over.
+    ///
+    /// # Errors
+    /// [`SealedError`].
+    pub fn parse(text: &SecretText) -> Result<(Self, RecoveryKey), SealedError> {
+        let text = text.expose("to find the lines in it");
+        let mut lines = text.lines().map(str::trim);
+        if lines.next() != Some(TITLE) {
+            return Err(SealedError::Form);
+        }
+        let mut fields = BTreeMap::new();
+        for line in lines {
+            if let Some((name, value)) = line.split_once(": ") {
+                if ["Recovery key", "User", "Key id", "Master key"].contains(&name)
+                    && fields.insert(name, value).is_some()
+                {
+                    return Err(SealedError::Form);
+                }
+            }
+        }
+        let field = |name: &str| fields.get(name).copied().ok_or(SealedError::Form);
+        let names = Self {
+            user_id: UserId::parse(field("User")?).map_err(|_| SealedError::Form)?,
+            key_id: KeyId::parse(field("Key id")?).map_err(|_| SealedError::Form)?,
+            master_key: PublicKey::parse(field("Master key")?).map_err(|_| SealedError::Form)?,
+        };
+        let key = RecoveryKey::parse(field("Recovery key")?).map_err(SealedError::Key)?;
+        Ok((names, key))
+    }
+}
+
+/// One sealed recovery in account data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedEntry {
+    /// The OpenPGP message, ASCII-armored.
+    pub message: String,
+    /// The certificates that may open it.
+    pub recipients: Vec<Fingerprint>,
+    /// When it was sealed.
+    pub sealed_at: UnixMillis,
+    /// The recovery key under the wrapping key of the browser that made it; opens nothing without that browser.
+    pub wrapped: super::WrappedRecoveryKey,
+    /// Fields of other versions, kept as they are.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// The content of [`ACCOUNT_DATA`]: sealed recoveries by key id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedDocument {
+    /// The entries. One that is not of this version's form is kept, and not used.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Value>,
+    /// Fields of other versions, kept as they are.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+impl SealedDocument {
+    /// The entry for a key, if there is one of this version's form.
+    #[must_use]
+    pub fn entry(&self, id: &KeyId) -> Option<SealedEntry> {
+        serde_json::from_value(self.keys.get(id.as_str())?.clone()).ok()
+    }
+
+    /// Puts an entry in, over one for the same key.
+    ///
+    /// # Errors
+    /// [`SealedError::Form`] where the entry cannot be written as JSON.
+    pub fn insert(&mut self, id: &KeyId, entry: &SealedEntry) -> Result<(), SealedError> {
+        let value = serde_json::to_value(entry).map_err(|_| SealedError::Form)?;
+        self.keys.insert(id.as_str().to_owned(), value);
+        Ok(())
+    }
+}
