@@ -1,0 +1,156 @@
+// MAIN world, document_start, before any script of the page. Watches Element come up, tells the background who is logged
+// in, and lets the client's secret storage be served by the background. It decides nothing and keeps nothing.
+(() => {
+  let port;
+  const take = (event) => {
+    document.removeEventListener("keystead:port", take, true);
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    [port] = event.ports;
+    port.onmessage = ({ data }) => receive(data);
+  };
+  document.addEventListener("keystead:port", take, true);
+
+  let serial = 0;
+  const asked = new Map();
+  const tell = (message) => port?.postMessage(message);
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      serial += 1;
+      asked.set(serial, { resolve, reject });
+      tell({ ...message, id: serial });
+    });
+
+  const canonical = (value) =>
+    JSON.stringify(value, (_key, v) =>
+      v && typeof v === "object" && !Array.isArray(v)
+        ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : v,
+    );
+
+  const currentClient = () => window.mxMatrixClientPeg?.get?.() ?? null;
+
+  // The bridge: whatever Element stores in, or reads from, secret storage goes to the background, which says what to do:
+  // `own` (Element's own function, unchanged), a value, done, or refused.
+  const bridged = new WeakSet();
+  const bridge = (client) => {
+    const storage = client?.secretStorage;
+    if (!storage || bridged.has(storage)) return;
+    bridged.add(storage);
+    const own = { get: storage.get.bind(storage), store: storage.store.bind(storage) };
+    storage.get = async (name) => {
+      const answer = await ask({ ask: "get", name });
+      return answer.own ? own.get(name) : answer.value;
+    };
+    storage.store = async (name, secret, keys) => {
+      if (secret === null) return own.store(name, secret, keys);
+      const answer = await ask({ ask: "store", name, secret });
+      return answer.own ? own.store(name, secret, keys) : undefined;
+    };
+  };
+
+  // A session is introduced when Element's own set-up is over (view 8, logged in), and again when the background asks.
+  let introduced = "";
+  const introduce = (again) => {
+    const client = currentClient();
+    bridge(client);
+    const view = window.matrixChat?.state?.view;
+    if (!client?.getAccessToken?.() || client.isGuest?.() || view === undefined || view === 9 || view === 10) return;
+    const session = {
+      tell: "session",
+      user_id: client.getUserId(),
+      device_id: client.getDeviceId(),
+      homeserver: client.getHomeserverUrl(),
+      token: client.getAccessToken(),
+      ready: view === 8 && Boolean(client.getCrypto?.()),
+    };
+    const key = JSON.stringify(session);
+    if (!again && key === introduced) return;
+    introduced = key;
+    tell(session);
+  };
+
+  const commands = {
+    async await_account_data({ kind, content }) {
+      const client = currentClient();
+      const wanted = canonical(content);
+      const there = () => canonical(client.getAccountData(kind)?.getContent() ?? null) === wanted;
+      if (there()) return;
+      await new Promise((resolve, reject) => {
+        const done = () => {
+          clearTimeout(timer);
+          client.off("accountData", look);
+        };
+        const look = () => there() && (done(), resolve());
+        const timer = setTimeout(() => (done(), reject(new Error("no echo"))), 30_000);
+        client.on("accountData", look);
+      });
+    },
+    store_secrets: () => currentClient().getCrypto().bootstrapSecretStorage({}),
+    make_backup: () => currentClient().getCrypto().resetKeyBackup(),
+    async renew_token() {
+      await currentClient().whoami();
+      introduce(true);
+    },
+    async readiness() {
+      const crypto = currentClient().getCrypto();
+      const [cross_signing, secret_storage, version] = await Promise.all([
+        crypto.isCrossSigningReady(),
+        crypto.isSecretStorageReady(),
+        crypto.getActiveSessionBackupVersion(),
+      ]);
+      return { cross_signing, secret_storage, backup: Boolean(version) };
+    },
+  };
+
+  const receive = async (message) => {
+    if (message.re !== undefined) {
+      const waiting = asked.get(message.re);
+      asked.delete(message.re);
+      if (message.refused) waiting?.reject(new Error(message.refused));
+      else waiting?.resolve(message);
+    } else if (message.do === "introduce") {
+      introduce(true);
+    } else if (message.do === "orphaned") {
+      for (const { reject } of asked.values()) reject(new Error("the extension was updated"));
+      asked.clear();
+    } else if (Object.hasOwn(commands, message.do)) {
+      try {
+        const ready = await commands[message.do](message);
+        tell({ tell: "done", id: message.id, answer: ready ? { page: "ready", ...ready } : { page: "done" } });
+      } catch {
+        tell({ tell: "done", id: message.id, answer: { page: "failed" } });
+      }
+    }
+  };
+
+  // Element assigns its handles to `window` as it starts; each assignment is a moment to look.
+  const watch = (name, seen) => {
+    let value = window[name];
+    Object.defineProperty(window, name, {
+      configurable: true,
+      enumerable: true,
+      get: () => value,
+      set(assigned) {
+        value = assigned;
+        seen(assigned);
+      },
+    });
+    if (value) seen(value);
+  };
+  const look = () => introduce(false);
+  watch("mxMatrixClientPeg", look);
+  watch("matrixChat", look);
+  watch("mxDispatcher", (dispatcher) => {
+    dispatcher?.register?.(({ action }) => {
+      if (action === "on_logged_out") {
+        introduced = "";
+        tell({ tell: "signed_out" });
+      }
+      // The view changes after the action was handled.
+      setTimeout(look);
+    });
+  });
+  // A refreshed token, or a view that changed without an action, is seen a second later.
+  setInterval(look, 1000);
+})();

@@ -1,0 +1,114 @@
+//! IndexedDB of the extension's own origin: the records, and the vault's wrapping keys.
+//!
+//! Every write asks for `durability: "strict"`: it is answered when it is on the disk, so that what a run has written is
+//! there after a crash of the browser or of the machine.
+
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use keystead_core::store::{Store, StoreError};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{IdbDatabase, IdbFactory, IdbObjectStore, IdbRequest, IdbTransaction};
+
+const NAME: &str = "keystead";
+const VERSION: u32 = 1;
+/// Text records, by key.
+pub(crate) const RECORDS: &str = "records";
+/// Non-extractable wrapping keys (`CryptoKey`), by deployment, user and key id.
+pub(crate) const WRAPPING_KEYS: &str = "wrapping_keys";
+
+/// An open database.
+#[derive(Clone)]
+pub(crate) struct Database(IdbDatabase);
+
+impl Database {
+    /// Opens it, and makes it where there is none.
+    pub(crate) async fn open() -> Result<Self, JsValue> {
+        let factory: IdbFactory = Reflect::get(&js_sys::global(), &"indexedDB".into())?.dyn_into()?;
+        let opening = factory.open_with_u32(NAME, VERSION)?;
+        let upgrade = Closure::once_into_js({
+            let opening = opening.clone();
+            move || {
+                let Ok(database) = opening.result().and_then(|r| r.dyn_into::<IdbDatabase>()) else { return };
+                for store in [RECORDS, WRAPPING_KEYS] {
+                    let _ = database.create_object_store(store);
+                }
+            }
+        });
+        opening.set_onupgradeneeded(Some(upgrade.unchecked_ref()));
+        let database: IdbDatabase = answer(&opening).await?.dyn_into()?;
+        Ok(Self(database))
+    }
+
+    /// Reads one value; `undefined` where there is none.
+    pub(crate) async fn read(&self, store: &str, key: &str) -> Result<JsValue, JsValue> {
+        let transaction = self.0.transaction_with_str(store)?;
+        answer(&transaction.object_store(store)?.get(&key.into())?).await
+    }
+
+    /// All keys of a store, sorted.
+    pub(crate) async fn keys(&self, store: &str) -> Result<Vec<String>, JsValue> {
+        let transaction = self.0.transaction_with_str(store)?;
+        let keys: Array = answer(&transaction.object_store(store)?.get_all_keys()?).await?.dyn_into()?;
+        Ok(keys.iter().filter_map(|k| k.as_string()).collect())
+    }
+
+    /// Writes, or with `None` removes, one value; answered when it is on the disk.
+    pub(crate) async fn write(&self, store: &str, key: &str, value: Option<&JsValue>) -> Result<(), JsValue> {
+        let options = Object::new();
+        Reflect::set(&options, &"durability".into(), &"strict".into())?;
+        // web-sys has no form of `transaction` that takes options.
+        let begin: Function = Reflect::get(&self.0, &"transaction".into())?.dyn_into()?;
+        let transaction: IdbTransaction =
+            begin.call3(&self.0, &store.into(), &"readwrite".into(), &options)?.dyn_into()?;
+        let objects: IdbObjectStore = transaction.object_store(store)?;
+        match value {
+            Some(value) => objects.put_with_key(value, &key.into())?,
+            None => objects.delete(&key.into())?,
+        };
+        completion(&transaction).await
+    }
+}
+
+/// Waits for a request's result.
+async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
+    let promise = Promise::new(&mut |resolve, reject| {
+        request.set_onsuccess(Some(&resolve));
+        request.set_onerror(Some(&reject));
+    });
+    JsFuture::from(promise).await?;
+    request.result()
+}
+
+/// Waits until a transaction is committed.
+async fn completion(transaction: &IdbTransaction) -> Result<(), JsValue> {
+    let promise = Promise::new(&mut |resolve, reject| {
+        transaction.set_oncomplete(Some(&resolve));
+        transaction.set_onerror(Some(&reject));
+        transaction.set_onabort(Some(&reject));
+    });
+    JsFuture::from(promise).await.map(|_| ())
+}
+
+fn failed(_: JsValue) -> StoreError {
+    StoreError
+}
+
+impl Store for Database {
+    async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.read(RECORDS, key).await.map_err(failed)?.as_string())
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.write(RECORDS, key, Some(&value.into())).await.map_err(failed)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.write(RECORDS, key, None).await.map_err(failed)
+    }
+
+    async fn keys(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut keys = Self::keys(self, RECORDS).await.map_err(failed)?;
+        keys.retain(|k| k.starts_with(prefix));
+        Ok(keys)
+    }
+}

@@ -1,0 +1,134 @@
+//! The WebExtension APIs (`chrome.*`, which Firefox offers as well), as far as they are used.
+
+use js_sys::{Array, Reflect};
+use serde_json::Value;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// One end of a connection with a content script.
+    pub type Port;
+    #[wasm_bindgen(method, catch, js_name = postMessage)]
+    fn post_message(this: &Port, message: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "managed"], js_name = get)]
+    async fn managed_get(keys: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "management"], js_name = getSelf)]
+    async fn get_self() -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "permissions"], js_name = contains)]
+    async fn permissions_contains(permissions: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "scripting"], js_name = getRegisteredContentScripts)]
+    async fn registered_scripts() -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "scripting"], js_name = registerContentScripts)]
+    async fn register_scripts(scripts: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "scripting"], js_name = unregisterContentScripts)]
+    async fn unregister_scripts(filter: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "tabs"], js_name = query)]
+    async fn tabs_query(query: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "tabs"], js_name = reload)]
+    async fn tabs_reload(tab: f64) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "tabs"], js_name = sendMessage)]
+    async fn tabs_send(tab: f64, message: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "alarms"], js_name = create)]
+    async fn alarms_create(name: &str, info: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "action"], js_name = setBadgeText)]
+    async fn badge_text(details: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "action"], js_name = setBadgeBackgroundColor)]
+    async fn badge_colour(details: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = sendMessage)]
+    async fn runtime_send(message: &JsValue) -> Result<JsValue, JsValue>;
+}
+
+/// A JSON value as a plain JavaScript value.
+pub(crate) fn to_js(value: &Value) -> JsValue {
+    js_sys::JSON::parse(&value.to_string()).unwrap_or(JsValue::NULL)
+}
+
+/// A plain JavaScript value as JSON; `null` for what JSON cannot say.
+pub(crate) fn from_js(value: &JsValue) -> Value {
+    let text = js_sys::JSON::stringify(value).ok().and_then(|s| s.as_string());
+    text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or(Value::Null)
+}
+
+impl Port {
+    /// Sends a message; one to a port that is gone is dropped.
+    pub(crate) fn send(&self, message: &Value) {
+        let _ = self.post_message(&to_js(message));
+    }
+}
+
+/// The organisation's policy document: `None` where managed storage is empty or absent.
+pub(crate) async fn managed_policy() -> Option<Value> {
+    let value = from_js(&managed_get(&JsValue::NULL).await.ok()?);
+    value.as_object().is_some_and(|o| !o.is_empty()).then_some(value)
+}
+
+/// Was the extension installed by an administrator?
+pub(crate) async fn installed_by_admin() -> bool {
+    let install_type = get_self().await.ok().and_then(|s| Reflect::get(&s, &"installType".into()).ok());
+    install_type.and_then(|t| t.as_string()).as_deref() == Some("admin")
+}
+
+/// Does the extension hold these host permissions (match patterns)?
+pub(crate) async fn holds_hosts(patterns: &[String]) -> bool {
+    let query = to_js(&serde_json::json!({ "origins": patterns }));
+    permissions_contains(&query).await.is_ok_and(|held| held.is_truthy())
+}
+
+/// Registers the page hook and the relay for exactly these match patterns; says whether that is news.
+pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<bool, JsValue> {
+    // Scripts of one extension run in the order of their ids: the hook must be there before its port is offered.
+    let wanted = serde_json::json!([
+        { "id": "a-hook", "js": ["js/hook.js"], "world": "MAIN", "matches": patterns, "runAt": "document_start",
+          "persistAcrossSessions": true },
+        { "id": "b-relay", "js": ["js/relay.js"], "world": "ISOLATED", "matches": patterns, "runAt": "document_start",
+          "persistAcrossSessions": true },
+    ]);
+    let present = from_js(&registered_scripts().await?);
+    let matches = |script: &Value| script.get("matches").cloned().unwrap_or(Value::Null);
+    let present = present.as_array().cloned().unwrap_or_default();
+    if present.len() == 2 && present.iter().all(|s| matches(s) == Value::from(patterns.to_vec())) {
+        return Ok(false);
+    }
+    if !present.is_empty() {
+        unregister_scripts(&JsValue::UNDEFINED).await?;
+    }
+    if patterns.is_empty() {
+        return Ok(false);
+    }
+    register_scripts(&to_js(&wanted)).await?;
+    Ok(true)
+}
+
+/// The tabs that show one of these match patterns.
+pub(crate) async fn tabs(patterns: &[String]) -> Vec<f64> {
+    let query = to_js(&serde_json::json!({ "url": patterns }));
+    let found = tabs_query(&query).await.unwrap_or_else(|_| Array::new().into());
+    Array::from(&found).iter().filter_map(|tab| Reflect::get(&tab, &"id".into()).ok()?.as_f64()).collect()
+}
+
+/// Reloads a tab.
+pub(crate) async fn reload(tab: f64) {
+    let _ = tabs_reload(tab).await;
+}
+
+/// Wakes the relay in a tab, so that it connects again.
+pub(crate) async fn wake(tab: f64) {
+    let _ = tabs_send(tab, &to_js(&serde_json::json!({ "wake": true }))).await;
+}
+
+/// Has the browser start the background at a time, if it does not run by then.
+pub(crate) async fn set_alarm(name: &str, at: keystead_core::time::UnixMillis) {
+    let _ = alarms_create(name, &to_js(&serde_json::json!({ "when": at.0 }))).await;
+}
+
+/// Sets the badge of the toolbar button: empty for none.
+pub(crate) async fn set_badge(text: &str, colour: &str) {
+    let _ = badge_colour(&to_js(&serde_json::json!({ "color": colour }))).await;
+    let _ = badge_text(&to_js(&serde_json::json!({ "text": text }))).await;
+}
+
+/// Tells the extension's open pages that the status changed.
+pub(crate) async fn announce() {
+    let _ = runtime_send(&to_js(&serde_json::json!({ "changed": true }))).await;
+}

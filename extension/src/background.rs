@@ -1,0 +1,52 @@
+//! What the background knows while it runs.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use keystead_core::{ident::Origin, policy::InForce};
+use wasm_bindgen::JsValue;
+
+use crate::{
+    adapter::database::Database,
+    deployment::{self, Live},
+    pages::Page,
+    policy,
+};
+
+/// Everything. Nothing in here has to survive the background: what must is in the database.
+pub(crate) struct State {
+    pub(crate) database: Database,
+    pub(crate) policy: RefCell<InForce>,
+    pub(crate) pages: RefCell<BTreeMap<u32, Page>>,
+    pub(crate) deployments: RefCell<BTreeMap<Origin, Live>>,
+    pub(crate) next_command: Cell<u32>,
+}
+
+impl State {
+    /// Opens the database.
+    pub(crate) async fn open() -> Result<Rc<Self>, JsValue> {
+        Ok(Rc::new(Self {
+            database: Database::open().await?,
+            policy: RefCell::default(),
+            pages: RefCell::default(),
+            deployments: RefCell::default(),
+            next_command: Cell::new(0),
+        }))
+    }
+
+    /// Reads the policy anew and applies it.
+    pub(crate) async fn policy_changed(state: &Rc<Self>) {
+        let in_force = policy::in_force(&state.database).await;
+        state.policy.replace(in_force);
+        policy::apply(state).await;
+        deployment::refresh(state).await;
+    }
+
+    /// Changes what is known of a deployment.
+    pub(crate) fn live<T>(&self, origin: &Origin, change: impl FnOnce(&mut Live) -> T) -> T {
+        change(self.deployments.borrow_mut().entry(origin.clone()).or_default())
+    }
+}

@@ -1,0 +1,247 @@
+//! The flows of one deployment: when they start, and where what they say goes.
+
+use std::{rc::Rc, time::Duration};
+
+use futures_channel::oneshot;
+use keystead_core::{
+    bootstrap::{self, Setup, login, record::AccountRecord},
+    ident::{Origin, UserId},
+    policy::Retention,
+    secret::SecretText,
+    status::{Progress, Question, State as Stage},
+    time::UnixMillis,
+};
+use serde_json::json;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::{
+    adapter::{clock, webextension},
+    background::State,
+    driver::Driver,
+    pages,
+    protocol::Session,
+};
+
+/// How long a typed name belongs to the login that follows it.
+const TYPED_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// What is known of a deployment while the background runs.
+#[derive(Default)]
+pub(crate) struct Live {
+    /// Who is logged in.
+    pub(crate) account: Option<UserId>,
+    /// How far things are.
+    pub(crate) progress: Progress,
+    /// The name the person typed at login, and when.
+    pub(crate) typed: Option<(String, UnixMillis)>,
+    /// A recovery key that waits to be kept, and who waits for that.
+    pub(crate) to_keep: Option<(SecretText, oneshot::Sender<()>)>,
+    running: bool,
+    again: bool,
+}
+
+/// A page says who is logged in.
+pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Session) {
+    let user = session.user_id.clone();
+    let known = {
+        let mut pages = state.pages.borrow_mut();
+        let Some(page) = pages.get_mut(&page) else { return };
+        let same = page.session.as_ref().is_some_and(|s| s.user_id == user && s.device_id == session.device_id);
+        page.session = Some(session.clone());
+        if !same {
+            page.confirmed = None;
+        }
+        same
+    };
+    if !known {
+        let fresh = Progress { state: Stage::Working, ..Progress::default() };
+        state.live(origin, |live| {
+            live.account = Some(user.clone());
+            live.progress = fresh;
+        });
+    }
+    let begun = state.pages.borrow_mut().get_mut(&page).is_none_or(|p| std::mem::replace(&mut p.confirming, true));
+    if begun {
+        return;
+    }
+    let typed = typed(state, origin);
+    let (state, origin) = (Rc::clone(state), origin.clone());
+    spawn_local(async move {
+        if !is_confirmed(&state, page) {
+            let mut driver = Driver::new(&state, &origin, &user);
+            let device = &session.device_id;
+            match driver.run(|io| login::confirm(io, &origin, &user, device, typed.as_deref())).await {
+                Ok(confirmed) => change(&state, page, |p| p.confirmed = Some(confirmed)),
+                Err(stop) => {
+                    let problem = Some((stop.code, clock::now()));
+                    report(&state, &origin, Progress { state: Stage::Failed, problem, ..Progress::default() });
+                }
+            }
+        }
+        change(&state, page, |p| p.confirming = false);
+        // What the page said meanwhile counts.
+        let ready = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.ready);
+        if state.pages.borrow().get(&page).is_some_and(ready) {
+            run(&state, &origin).await;
+        }
+    });
+}
+
+fn is_confirmed(state: &State, page: u32) -> bool {
+    state.pages.borrow().get(&page).is_some_and(|p| p.confirmed.is_some())
+}
+
+fn change(state: &State, page: u32, change: impl FnOnce(&mut pages::Page)) {
+    if let Some(page) = state.pages.borrow_mut().get_mut(&page) {
+        change(page);
+    }
+}
+
+/// The name that was typed, if that was not too long ago to belong to this login.
+fn typed(state: &State, origin: &Origin) -> Option<String> {
+    let now = clock::now();
+    let recent = |(name, at): &(String, UnixMillis)| !name.is_empty() && now.since(*at) < TYPED_LIMIT;
+    state.live(origin, |live| live.typed.clone().filter(recent).map(|(name, _)| name))
+}
+
+/// Runs the set-up of a deployment, once at a time.
+pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
+    let started = state.live(origin, |live| {
+        live.again |= live.running;
+        !std::mem::replace(&mut live.running, true)
+    });
+    if !started {
+        return;
+    }
+    loop {
+        state.live(origin, |live| live.again = false);
+        if let Some(setup) = setup(state, origin) {
+            tell_pages(state, origin, true);
+            let user = setup.user_id.clone();
+            let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
+            tell_pages(state, origin, outcome.retry_at.is_some());
+            if let Some(at) = outcome.retry_at {
+                webextension::set_alarm(origin.as_str(), at).await;
+            }
+        }
+        if !state.live(origin, |live| live.again) {
+            break;
+        }
+    }
+    state.live(origin, |live| live.running = false);
+}
+
+/// What a run is told; `None` where nobody is logged in and confirmed.
+fn setup(state: &State, origin: &Origin) -> Option<Setup> {
+    let policy = state.policy.borrow().policy.clone()?;
+    let server_name = policy.deployment(origin).map(|d| d.server_name.as_str().to_owned());
+    let pages = state.pages.borrow();
+    let session = pages.values().rev().filter(|p| p.origin == *origin).find_map(|p| {
+        let ready = p.session.as_ref().is_some_and(|s| s.ready);
+        p.confirmed.clone().filter(|_| ready)
+    })?;
+    Some(Setup {
+        origin: origin.clone(),
+        server_name,
+        user_id: session.user_id,
+        device_id: session.device_id,
+        policy,
+        typed: typed(state, origin),
+    })
+}
+
+/// Tells the relays whether there is something that the background must be started again for.
+fn tell_pages(state: &State, origin: &Origin, waiting: bool) {
+    for page in state.pages.borrow().iter().filter(|(_, p)| p.origin == *origin).map(|(id, _)| *id).collect::<Vec<_>>()
+    {
+        pages::send(state, page, &json!({ "do": "wait", "on": waiting }));
+    }
+}
+
+/// A flow says how far it is.
+pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
+    let calls = matches!(progress.question, Some(Question::Confirm { .. } | Question::Keep))
+        || matches!(progress.state, Stage::Failed);
+    state.live(origin, |live| live.progress = progress.clone());
+    spawn_local(async move {
+        webextension::set_badge(if calls { "!" } else { "" }, "#b3541e").await;
+        webextension::announce().await;
+    });
+}
+
+/// The person logged out: what opens the recovery key goes, as the policy says.
+pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin) {
+    let session = {
+        let mut pages = state.pages.borrow_mut();
+        let Some(page) = pages.get_mut(&page) else { return };
+        if page.session.take().is_none() {
+            return;
+        }
+        page.confirmed.take()
+    };
+    state.live(origin, |live| {
+        live.account = None;
+        live.progress = Progress { state: Stage::SignedOut, ..Progress::default() };
+        live.to_keep = None;
+        live.typed = None;
+    });
+    let Some(session) = session else { return };
+    let retention = state.policy.borrow().policy.as_ref().map(|p| p.retention());
+    let (state, origin) = (Rc::clone(state), origin.clone());
+    spawn_local(async move {
+        if retention == Some(Retention::Never) {
+            let mut driver = Driver::new(&state, &origin, &session.user_id);
+            let _ = driver.run(|io| login::end(io, &origin, &session.user_id)).await;
+        }
+        report(&state, &origin, Progress { state: Stage::SignedOut, ..Progress::default() });
+    });
+}
+
+/// An alarm that a run asked for: wakes the pages, which then say who is logged in.
+pub(crate) fn alarm(state: &Rc<State>, name: &str) {
+    let Ok(origin) = Origin::parse(name) else { return };
+    let state = Rc::clone(state);
+    spawn_local(async move {
+        let connected = state.pages.borrow().values().any(|p| p.origin == origin);
+        if connected {
+            run(&state, &origin).await;
+        } else {
+            for tab in webextension::tabs(&[format!("{}/*", without_port(&origin))]).await {
+                webextension::wake(tab).await;
+            }
+        }
+    });
+}
+
+fn without_port(origin: &Origin) -> String {
+    let host = url::Url::parse(origin.as_str()).ok();
+    host.and_then(|u| Some(format!("{}://{}", u.scheme(), u.host_str()?))).unwrap_or_default()
+}
+
+/// The policy changed: runs what can run now.
+pub(crate) async fn refresh(state: &Rc<State>) {
+    let origins: Vec<_> = state.deployments.borrow().keys().cloned().collect();
+    for origin in origins {
+        run(state, &origin).await;
+    }
+    webextension::announce().await;
+}
+
+/// The person answered whether a certificate is theirs.
+pub(crate) async fn confirm(
+    state: &Rc<State>,
+    origin: &Origin,
+    fingerprint: keystead_core::ident::Fingerprint,
+    accept: bool,
+) {
+    let question = state.live(origin, |live| live.progress.question.clone());
+    let Some(Question::Confirm { account, fingerprint: asked, .. }) = question else { return };
+    if asked != fingerprint {
+        return;
+    }
+    let mut driver = Driver::new(state, origin, &account);
+    let saved = driver.run(|io| AccountRecord::answer(io, origin, &account, fingerprint, accept)).await;
+    if saved.is_ok() {
+        run(state, origin).await;
+    }
+}

@@ -1,0 +1,107 @@
+//! Performs what a flow of the core asks for.
+
+use std::{future::Future, rc::Rc};
+
+use futures_channel::oneshot;
+use futures_util::future::join_all;
+use keystead_core::{
+    effect::{Answer, Effect, HttpRequest, HttpResponse, Io, Run, Step, StoreCommand, TransportError, VaultCommand},
+    ident::{Origin, UserId},
+    recovery::KeyVault,
+    store::Store,
+};
+
+use crate::{
+    adapter::{
+        clock,
+        fetch::{self, Session},
+        vault::WebVault,
+    },
+    background::State,
+    deployment, pages,
+};
+
+/// Performs effects for one account.
+pub(crate) struct Driver {
+    state: Rc<State>,
+    origin: Origin,
+    user: UserId,
+    vault: WebVault,
+}
+
+impl Driver {
+    /// For this account.
+    pub(crate) fn new(state: &Rc<State>, origin: &Origin, user: &UserId) -> Self {
+        let scope = format!("{}|{}", origin.as_str(), user.as_str());
+        let vault = WebVault::new(state.database.clone(), scope);
+        Self { state: Rc::clone(state), origin: origin.clone(), user: user.clone(), vault }
+    }
+
+    /// Runs a flow to its end.
+    pub(crate) async fn run<'a, T, F: Future<Output = T> + 'a>(&mut self, flow: impl FnOnce(Io) -> F) -> T {
+        let mut run = Run::start(clock::now(), flow);
+        loop {
+            match run.next() {
+                Step::Done(result) => return result,
+                Step::Do(effect) => {
+                    let answer = self.perform(effect).await;
+                    run.answer(answer, clock::now());
+                }
+            }
+        }
+    }
+
+    async fn perform(&self, effect: Effect) -> Answer {
+        match effect {
+            Effect::Http(requests) => Answer::Http(join_all(requests.iter().map(|r| self.http(r))).await),
+            Effect::Vault(command) => self.vault(command).await,
+            Effect::Store(StoreCommand::Get(key)) => {
+                self.state.database.get(&key).await.map_or(Answer::Failed, Answer::Record)
+            }
+            Effect::Store(StoreCommand::Put(key, value)) => done(self.state.database.put(&key, &value).await),
+            Effect::Store(StoreCommand::Delete(key)) => done(self.state.database.delete(&key).await),
+            Effect::Page(command) => {
+                Answer::Page(pages::command(&self.state, &self.origin, &self.user, &command).await)
+            }
+            Effect::SleepUntil(at) => {
+                clock::sleep(at.since(clock::now())).await;
+                Answer::Done
+            }
+            Effect::Report(progress) => {
+                deployment::report(&self.state, &self.origin, progress);
+                Answer::Done
+            }
+            Effect::Keep(key) => {
+                let (sender, kept) = oneshot::channel();
+                self.state.live(&self.origin, |live| live.to_keep = Some((key, sender)));
+                kept.await.map_or(Answer::Failed, |()| Answer::Done)
+            }
+        }
+    }
+
+    async fn http(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        let homeserver = {
+            let in_force = self.state.policy.borrow();
+            let deployment = in_force.policy.as_ref().and_then(|p| p.deployment(&self.origin));
+            deployment.map(|d| d.homeserver.as_str().trim_end_matches('/').to_owned())
+        };
+        let token = pages::token(&self.state, &self.origin, &self.user);
+        let session = homeserver.as_deref().zip(token.as_deref());
+        fetch::perform(request, session.map(|(homeserver, token)| Session { homeserver, token })).await
+    }
+
+    async fn vault(&self, command: VaultCommand) -> Answer {
+        match command {
+            VaultCommand::Admit { id, key } => self.vault.admit(&id, key).await.map_or(Answer::Failed, Answer::Wrapped),
+            VaultCommand::Derive { id, wrapped, info } => {
+                self.vault.derive(&id, &wrapped, &info).await.map_or(Answer::Failed, Answer::Derived)
+            }
+            VaultCommand::Holds(id) => self.vault.holds(&id).await.map_or(Answer::Failed, Answer::Holds),
+            VaultCommand::Forget(id) => done(self.vault.forget(&id).await),
+        }
+    }
+}
+
+fn done<E>(result: Result<(), E>) -> Answer {
+    result.map_or(Answer::Failed, |()| Answer::Done)
+}

@@ -1,0 +1,86 @@
+//! Where the policy comes from, and what follows from it for the browser: in which pages the content scripts run.
+
+use std::rc::Rc;
+
+use keystead_core::{
+    policy::{InForce, LastGood, Offered, Policy},
+    store::Store,
+};
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    adapter::{database::Database, webextension},
+    background::State,
+};
+
+const LAST_GOOD: &str = "policy|last_good";
+const OWN: &str = "policy|own";
+
+/// Reads what the browser offers and decides which policy is in force.
+pub(crate) async fn in_force(database: &Database) -> InForce {
+    let managed = webextension::managed_policy().await;
+    let installed_by_admin = webextension::installed_by_admin().await;
+    let own = own(database).await;
+    let last_good: Option<LastGood> = read(database, LAST_GOOD).await;
+    let offered = Offered { managed: managed.as_ref(), installed_by_admin, own: own.as_ref() };
+    let decided = InForce::decide(offered, last_good.as_ref());
+    if let Some(text) = decided.remember.as_ref().and_then(|good| serde_json::to_string(good).ok()) {
+        let _ = database.put(LAST_GOOD, &text).await;
+    }
+    decided
+}
+
+/// What the options page saved.
+pub(crate) async fn own(database: &Database) -> Option<Value> {
+    read(database, OWN).await
+}
+
+/// Saves the options page's policy.
+pub(crate) async fn save_own(database: &Database, policy: &Value) -> bool {
+    database.put(OWN, &policy.to_string()).await.is_ok()
+}
+
+async fn read<T: serde::de::DeserializeOwned>(database: &Database, key: &str) -> Option<T> {
+    let text = database.get(key).await.ok()??;
+    serde_json::from_str(&text).ok()
+}
+
+/// The match pattern for all pages of a URL's host. Patterns know no ports.
+fn host_pattern(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    Some(format!("{}://{}/*", url.scheme(), url.host_str()?))
+}
+
+/// The host permissions that one deployment needs.
+pub(crate) fn needed_hosts(policy: &Policy, index: usize) -> Vec<String> {
+    let Some(deployment) = policy.deployments.get(index) else { return Vec::new() };
+    let directory = policy.directory.iter().flat_map(|d| d.hkp.iter().filter_map(|server| server.url()));
+    let urls = [deployment.origin.as_str().to_owned(), deployment.homeserver.as_str().to_owned()];
+    let mut patterns: Vec<_> =
+        urls.into_iter().chain(directory.map(String::from)).filter_map(|url| host_pattern(&url)).collect();
+    patterns.sort();
+    patterns.dedup();
+    patterns
+}
+
+/// Registers the content scripts for the deployments whose pages we may touch, and for no others.
+pub(crate) async fn apply(state: &Rc<State>) {
+    let policy = state.policy.borrow().policy.clone();
+    let mut patterns = Vec::new();
+    for deployment in policy.iter().flat_map(|p| &p.deployments) {
+        if let Some(pattern) = host_pattern(deployment.origin.as_str()) {
+            if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
+                patterns.push(pattern);
+            }
+        }
+    }
+    patterns.sort();
+    patterns.dedup();
+    // Pages that were open before have no hook: it must run before the page's own scripts.
+    if let Ok(true) = webextension::register_page_scripts(&patterns).await {
+        for tab in webextension::tabs(&patterns).await {
+            webextension::reload(tab).await;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The messages between the page hook and the background.
+
+use keystead_core::{
+    effect::PageAnswer,
+    ident::{DeviceId, UserId},
+};
+use serde::Deserialize;
+
+/// What comes from the page hook; what is of no such form is dropped.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum FromPage {
+    /// It tells something.
+    Tell(Tell),
+    /// It asks for something and waits for an answer with the same id.
+    Ask(Ask),
+}
+
+/// Something the page hook tells.
+#[derive(Deserialize)]
+#[serde(tag = "tell", rename_all = "snake_case")]
+pub(crate) enum Tell {
+    /// Who is logged in.
+    Session(Session),
+    /// The person logged out.
+    SignedOut,
+    /// The name the person typed at login, so far.
+    Typed {
+        /// The name.
+        name: String,
+    },
+    /// A command is done.
+    Done {
+        /// Which.
+        id: u32,
+        /// How it went.
+        answer: PageAnswer,
+    },
+}
+
+/// Who is logged in, by the page's word.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) user_id: UserId,
+    pub(crate) device_id: DeviceId,
+    pub(crate) token: String,
+    /// Element's own set-up is over.
+    pub(crate) ready: bool,
+}
+
+/// Something the page hook asks.
+#[derive(Deserialize)]
+pub(crate) struct Ask {
+    /// The id the answer must carry.
+    pub(crate) id: u32,
+    #[serde(flatten)]
+    pub(crate) what: What,
+}
+
+/// What the page hook asks: the two operations of secret storage.
+#[derive(Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub(crate) enum What {
+    /// Read a secret.
+    Get {
+        /// Its name.
+        name: String,
+    },
+    /// Store a secret.
+    Store {
+        /// Its name.
+        name: String,
+        /// The secret.
+        secret: String,
+    },
+}
