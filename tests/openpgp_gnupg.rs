@@ -1,0 +1,168 @@
+//! What is sealed and signed here, the real GnuPG opens and verifies; and the other way round.
+
+use std::{fs, path::PathBuf};
+
+use keystead_core::{
+    ident::Fingerprint,
+    openpgp::{
+        AcceptanceRule, Certificate, RecipientAccepted, SecretCertificate, dangerous_open, seal, sign_detached,
+        verify_detached,
+    },
+    secret::SecretText,
+    time::UnixMillis,
+};
+use keystead_testbed::Gpg;
+
+/// Within the lifetime of every key of the vectors: 2027-01-15T08:00:00Z.
+const AT: UnixMillis = UnixMillis(1_800_000_000_000);
+
+const TEXT: &str = "EsT1 2345 Schlüssel\nfor @ann:example.org\n";
+
+fn key(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/openpgp/keys");
+    fs::read_to_string(folder.join(format!("{name}.asc"))).unwrap()
+}
+
+fn certificate(armored: &str) -> Certificate {
+    Certificate::parse_all(armored.as_bytes()).unwrap().remove(0)
+}
+
+fn accept(certificate: &Certificate) -> RecipientAccepted {
+    let rule = AcceptanceRule { fingerprint: Some(certificate.fingerprint()), ..AcceptanceRule::default() };
+    rule.accept(certificate, AT).unwrap()
+}
+
+fn sealed_to(names: &[&str]) -> String {
+    let recipients: Vec<_> = names.iter().map(|name| accept(&certificate(&key(name)))).collect();
+    seal(&SecretText::new(TEXT.to_owned()), &recipients).unwrap()
+}
+
+/// A key ring with one secret key.
+async fn ring(secret: &str) -> Gpg {
+    let gpg = Gpg::new().unwrap();
+    gpg.import(secret).await.unwrap();
+    gpg
+}
+
+#[tokio::test]
+async fn gnupg_opens_what_is_sealed_to_each_kind_of_key() {
+    for name in ["alice", "rsa3072", "p256", "v4legacy"] {
+        let sealed = sealed_to(&[name]);
+        let opened = ring(&key(&format!("{name}.sec"))).await.decrypt(&sealed).await.unwrap();
+        assert_eq!(String::from_utf8(opened).unwrap(), TEXT, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn gnupg_opens_what_is_sealed_to_several_with_each_of_their_keys_and_no_other() {
+    let sealed = sealed_to(&["alice", "rsa3072", "p256"]);
+    for name in ["alice.sec", "rsa3072.sec", "p256.sec"] {
+        let opened = ring(&key(name)).await.decrypt(&sealed).await.unwrap();
+        assert_eq!(String::from_utf8(opened).unwrap(), TEXT, "{name}");
+    }
+    assert!(ring(&key("bob.sec")).await.decrypt(&sealed).await.is_err());
+}
+
+#[tokio::test]
+async fn a_message_is_integrity_protected_uncompressed_and_says_nothing_besides() {
+    let gpg = ring(&key("alice.sec")).await;
+    let packets = gpg.run(&["--list-packets", "--verbose"], sealed_to(&["alice", "p256"]).as_bytes()).await.unwrap();
+    let packets = String::from_utf8_lossy(&packets);
+    assert_eq!(packets.matches(":pubkey enc packet:").count(), 2, "{packets}");
+    assert!(packets.contains("mdc_method: 2"), "{packets}");
+    assert!(!packets.contains(":compressed packet:"), "{packets}");
+    assert!(packets.contains("created 0, name=\"\""), "{packets}");
+}
+
+#[tokio::test]
+async fn an_altered_message_does_not_open() {
+    let sealed = sealed_to(&["alice"]);
+    let gpg = ring(&key("alice.sec")).await;
+    let secret = SecretCertificate::parse(key("alice.sec").as_bytes(), None).unwrap();
+    assert_eq!(dangerous_open(&sealed, &secret, AT).unwrap().expose("test"), TEXT);
+    let altered = altered(&sealed);
+    assert!(gpg.decrypt(&altered).await.is_err());
+    assert!(dangerous_open(&altered, &secret, AT).is_err());
+}
+
+/// The message with one character of its last full line changed, and without its checksum.
+fn altered(sealed: &str) -> String {
+    let mut lines: Vec<String> = sealed.lines().filter(|line| !line.starts_with('=')).map(str::to_owned).collect();
+    let last = lines.len() - 3;
+    let other = if lines[last].as_bytes()[10] == b'A' { "B" } else { "A" };
+    lines[last].replace_range(10..11, other);
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn version_6_certificates_and_those_that_say_so_get_authenticated_encryption() {
+    for name in ["v6", "v4new", "v6x448"] {
+        let recipient = accept(&certificate(&key(name)));
+        let sealed = seal(&SecretText::new(TEXT.to_owned()), &[recipient]).unwrap();
+        let secret = SecretCertificate::parse(key(&format!("{name}.sec")).as_bytes(), None).unwrap();
+        assert_eq!(dangerous_open(&sealed, &secret, AT).unwrap().expose("test"), TEXT, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_gnupg_encrypts_opens_here() {
+    let gpg = ring(&key("rsa3072.sec")).await;
+    let fingerprint = certificate(&key("rsa3072")).fingerprint();
+    let clock = "--faked-system-time=20270115T080000";
+    let arguments = [clock, "--armor", "--trust-model", "always", "--recipient", fingerprint.as_str(), "--encrypt"];
+    let message = String::from_utf8(gpg.run(&arguments, TEXT.as_bytes()).await.unwrap()).unwrap();
+    let secret = SecretCertificate::parse(key("rsa3072.sec").as_bytes(), None).unwrap();
+    assert_eq!(dangerous_open(&message, &secret, AT).unwrap().expose("test"), TEXT);
+}
+
+#[tokio::test]
+async fn a_secret_key_that_gnupg_locked_opens_with_its_passphrase_only() {
+    let gpg = Gpg::new().unwrap();
+    let passphrase = ["--faked-system-time=20270101T080000", "--passphrase", "correct horse"];
+    let generate = ["--quick-generate-key", "Ann Lee <ann@example.org>", "future-default", "default", "never"];
+    gpg.run(&[&passphrase[..], &generate].concat(), b"").await.unwrap();
+    let export = [&passphrase[..], &["--armor", "--export-secret-keys"]].concat();
+    let locked = gpg.run(&export, b"").await.unwrap();
+
+    let parse = |text: &str| SecretCertificate::parse(&locked, Some(&SecretText::new(text.to_owned())));
+    assert!(SecretCertificate::parse(&locked, None).is_err());
+    assert!(parse("correct  horse").is_err());
+    let secret = parse("correct horse").unwrap();
+    let sealed = seal(&SecretText::new(TEXT.to_owned()), &[accept(&secret.certificate())]).unwrap();
+    assert_eq!(dangerous_open(&sealed, &secret, AT).unwrap().expose("test"), TEXT);
+    assert!(sign_detached(b"x", &secret, AT).is_ok());
+}
+
+#[tokio::test]
+async fn gnupg_verifies_what_is_signed_here() {
+    let document = b"{\"kind\":\"roster\"}\n";
+    for name in ["alice", "rsa3072", "p256"] {
+        let secret = SecretCertificate::parse(key(&format!("{name}.sec")).as_bytes(), None).unwrap();
+        let signature = sign_detached(document, &secret, AT).unwrap();
+        let gpg = ring(&key(name)).await;
+        let (signed, good) = (gpg.home().join("d.asc"), gpg.home().join("d"));
+        fs::write(&signed, &signature).unwrap();
+        fs::write(&good, document).unwrap();
+        let verify =
+            ["--faked-system-time=20270115T080001", "--verify", signed.to_str().unwrap(), good.to_str().unwrap()];
+        gpg.run(&verify, b"").await.unwrap();
+        fs::write(&good, b"{\"kind\":\"Roster\"}\n").unwrap();
+        assert!(gpg.run(&verify, b"").await.is_err(), "{name}: gpg sees the difference");
+        let signer = verify_detached(document, &signature, &[certificate(&key(name))], AT).unwrap();
+        assert_eq!(signer, certificate(&key(name)).fingerprint());
+    }
+}
+
+#[tokio::test]
+async fn what_gnupg_signs_verifies_here() {
+    let document = b"{\"kind\":\"roster\"}\n";
+    for name in ["alice", "rsa3072", "p256"] {
+        let signer: Fingerprint = certificate(&key(name)).fingerprint();
+        let gpg = ring(&key(&format!("{name}.sec"))).await;
+        let arguments =
+            ["--faked-system-time=20270115T075900", "--armor", "--local-user", signer.as_str(), "--detach-sign"];
+        let signature = String::from_utf8(gpg.run(&arguments, document).await.unwrap()).unwrap();
+        let signers = [certificate(&key("bob")), certificate(&key(name))];
+        assert_eq!(verify_detached(document, &signature, &signers, AT).unwrap(), signer, "{name}");
+    }
+}
