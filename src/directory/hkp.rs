@@ -142,3 +142,101 @@ pub fn read_get(answered: Answered, fingerprint: &Fingerprint) -> Result<Option<
         wanted => Ok(wanted),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{HttpResponse, Target};
+
+    const FPR: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
+
+    fn url(request: &HttpRequest) -> &str {
+        match &request.target {
+            Target::Url(url) => url.as_str(),
+            Target::Homeserver(path) => path,
+        }
+    }
+
+    #[test]
+    fn urls_are_built_for_every_way_to_write_a_server() {
+        let ann = EmailAddress::parse("ann+x@example.org").unwrap();
+        let tail = "/pks/lookup?op=index&options=mr&exact=on&search=ann%2Bx%40example.org";
+        for (server, base) in [
+            ("https://keys.example.org", "https://keys.example.org"),
+            ("https://keys.example.org/", "https://keys.example.org"),
+            ("https://example.org/hkp/?a=b#c", "https://example.org/hkp"),
+            ("hkps://keys.example.org", "https://keys.example.org"),
+            ("hkps://keys.example.org:8443", "https://keys.example.org:8443"),
+            ("hkp://127.0.0.1", "http://127.0.0.1:11371"),
+            ("hkp://127.0.0.1:4711", "http://127.0.0.1:4711"),
+            ("http://127.0.0.1:4711", "http://127.0.0.1:4711"),
+        ] {
+            let server = Url::parse(server).unwrap();
+            assert_eq!(url(&index(&server, &ann)), format!("{base}{tail}"), "{server}");
+        }
+        let get = get(&Url::parse("https://k").unwrap(), &Fingerprint::parse(FPR).unwrap());
+        assert_eq!(url(&get), format!("https://k/pks/lookup?op=get&options=mr&exact=on&search=0x{FPR}"));
+    }
+
+    #[test]
+    fn an_index_is_read_in_all_its_variants() {
+        let text = format!(
+            "# junk\r\ninfo:1:4\r\npub:{FPR}:22:256:1780000000:1800000000:re\r\n\
+             uid:Ann%20Lee%20%3Cann%40example.org%3E:1780000000::\r\nuid:caf%C3%A9%3A%FF\r\n\
+             nonsense\r\n\r\npub:{}:1:3072:1780000000:::4\r\nuid:Bob <b@x>:1780000000::e\r\n\
+             pub:0123456789ABCDEF:1:1024:1::\r\nuid:of a short key id:1::\r\n\
+             pub:{FPR}:1\r\npub:{}:27:256::x:d\r\n",
+            FPR.to_lowercase().replace('0', "f"),
+            "A".repeat(64),
+        );
+        let entries = parse_index(text.as_bytes()).unwrap();
+        assert_eq!(entries.len(), 3);
+        let first = &entries[0];
+        assert_eq!(
+            (first.fingerprint.as_str(), first.created, first.expires),
+            (FPR, Some(1_780_000_000), Some(1_800_000_000))
+        );
+        assert_eq!((first.revoked, first.expired, first.disabled), (true, true, false));
+        assert_eq!(first.user_ids, ["Ann Lee <ann@example.org>", "café:\u{fffd}"]);
+        assert_eq!((entries[1].user_ids.len(), entries[1].revoked, entries[1].expires), (1, false, None));
+        assert_eq!((entries[2].fingerprint.as_str().len(), entries[2].created, entries[2].disabled), (64, None, true));
+        assert!(entries[2].user_ids.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused_and_an_empty_one_is_not() {
+        for none in ["", "\r\n", "info:1:0\r\n"] {
+            assert_eq!(parse_index(none.as_bytes()).unwrap().len(), 0, "{none:?}");
+        }
+        for bad in ["<html>", "{\"error\":1}", "uid:x:1::\n", "pub:\n"] {
+            assert_eq!(parse_index(bad.as_bytes()).err(), Some(SourceError::NotAKey), "{bad:?}");
+        }
+        assert!(parse_index(&[0xff; 4096]).is_err());
+    }
+
+    #[test]
+    fn a_long_index_is_cut() {
+        let long: String = (0..10_000).map(|n| format!("pub:{n:040}:1:1:1::\n")).collect();
+        assert_eq!(parse_index(long.as_bytes()).unwrap().len(), MAX_ENTRIES);
+    }
+
+    #[test]
+    fn a_refusal_with_a_web_page_is_an_answer() {
+        let page = |status| {
+            let body = b"<html>no results</html>".to_vec();
+            Ok(HttpResponse { status, content_type: "text/html".into(), retry_after_ms: None, body })
+        };
+        let fingerprint = Fingerprint::parse(FPR).unwrap();
+        assert_eq!(read_index(page(404)).map(|entries| entries.len()), Ok(0));
+        assert!(read_get(page(404), &fingerprint).unwrap().is_none());
+        assert_eq!(read_index(page(200)).err(), Some(SourceError::NotAKey));
+        assert_eq!(read_get(page(200), &fingerprint), Err(SourceError::NotAKey));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(info|pub|uid|[:%\r\nA-F0-9a-f]){0,200}") {
+            let _ = parse_index(text.as_bytes());
+        }
+    }
+}

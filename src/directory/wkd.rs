@@ -60,3 +60,45 @@ pub fn wants_direct(advanced: &Answered) -> bool {
 pub fn read(answered: Answered) -> Result<Vec<Certificate>, SourceError> {
     certificates(answered)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Target;
+
+    fn url(request: Option<HttpRequest>) -> String {
+        match request.map(|request| request.target) {
+            Some(Target::Url(url)) => url.into(),
+            Some(Target::Homeserver(_)) | None => String::new(),
+        }
+    }
+
+    #[test]
+    fn urls_are_those_of_the_draft() {
+        // The example of draft-koch-openpgp-webkey-service, section 3.1.
+        let joe = EmailAddress::parse("Joe.Doe@Example.ORG").unwrap();
+        let advanced = "https://openpgpkey.example.org/.well-known/openpgpkey/example.org/hu/iy9q119eutrkn8s1mk4r39qejnbu3n5q?l=Joe.Doe";
+        assert_eq!(url(super::advanced(&joe)), advanced);
+        let direct = "https://example.org/.well-known/openpgpkey/hu/iy9q119eutrkn8s1mk4r39qejnbu3n5q?l=Joe.Doe";
+        assert_eq!(url(super::direct(&joe)), direct);
+    }
+
+    #[test]
+    fn an_internationalised_domain_is_asked_in_its_ascii_form() {
+        let address = EmailAddress::parse("ann@München.de").unwrap();
+        assert!(
+            url(advanced(&address))
+                .starts_with("https://openpgpkey.xn--mnchen-3ya.de/.well-known/openpgpkey/xn--mnchen-3ya.de/hu/")
+        );
+    }
+
+    #[test]
+    fn the_local_part_cannot_reach_another_page() {
+        for local in ["../../x", "a?b", "a#b", "a&l=b", "a%2fb"] {
+            let Ok(address) = EmailAddress::parse(&format!("{local}@example.org")) else { continue };
+            let url = Url::parse(&url(direct(&address))).unwrap();
+            assert_eq!(url.path(), format!("/.well-known/openpgpkey/hu/{}", hash(&address)));
+            assert_eq!(url.query_pairs().collect::<Vec<_>>(), [("l".into(), local.into())]);
+        }
+    }
+}

@@ -44,3 +44,71 @@ pub(crate) fn ascii_domain(address: &EmailAddress) -> String {
         Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => address.domain().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_is_read_and_no_other() {
+        let address = |id| user_id_address(id).map(String::from);
+        for id in [
+            "ann@example.org",
+            " ann@Example.org ",
+            "<ann@example.org>",
+            "Ann <ann@example.org>",
+            "Ann (x) <ann@example.org>",
+            "Ann<ann@example.org>",
+        ] {
+            assert_eq!(address(id).as_deref(), Some("ann@example.org"), "{id:?}");
+        }
+        for id in [
+            "",
+            "Ann",
+            "Ann <>",
+            "<<ann@example.org>>",
+            "Ann <b> <ann@example.org>",
+            "ann@example.org>",
+            "Ann ann@example.org",
+            "<ann@example.org> Ann",
+            "a@b.c <ann@example.org>",
+            "Ann <ann@example.org> (a@b.c)",
+            "Ann\0 <ann@example.org>",
+            "Ann <ann@example.org\u{200b}>",
+            "Ann <ann@example..org>",
+            "Ann <\"ann\"@example.org>",
+            "Ann <ann @example.org>",
+        ] {
+            assert_eq!(address(id), None, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn mailboxes_are_compared_as_directories_do() {
+        let same = |a, b| same_mailbox(&EmailAddress::parse(a).unwrap(), &EmailAddress::parse(b).unwrap());
+        assert!(same("Ann.Lee@Example.org", "ann.lee@eXample.ORG"));
+        assert!(same("ann@münchen.de", "ann@xn--mnchen-3ya.de"));
+        for other in [
+            "annlee@example.org",
+            "ann.lee@example.com",
+            "ann.lee+x@example.org",
+            "änn.lee@example.org",
+            "ann.lee@xexample.org",
+        ] {
+            assert!(!same("ann.lee@example.org", other), "{other}");
+        }
+        // Only ASCII letters have a case here: a Kelvin sign is no k, and folding further would go beyond the directory.
+        assert!(!same("K@example.org", "\u{212a}@example.org"));
+        assert!(!same("Ä@example.org", "ä@example.org"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_is_the_only_address_in_the_text(id in "[a-c@<>(). ,]{0,24}") {
+            if let Some(address) = user_id_address(&id) {
+                assert_eq!(id.matches('@').count(), 1);
+                assert!(id.contains(address.as_str()));
+            }
+        }
+    }
+}
