@@ -15,8 +15,11 @@ use crate::{
     ident::Fingerprint,
 };
 
-/// The most bytes of input that are read as certificates.
-pub const MAX_INPUT: usize = 1 << 20;
+/// The most bytes of input that are read as certificates. Sources may answer less (1 MiB): what is stored is merged.
+pub const MAX_INPUT: usize = 4 << 20;
+
+/// The most bytes of a merged certificate; as armor it is still below [`MAX_INPUT`].
+const MAX_MERGED: usize = 2 << 20;
 
 /// The most certificates that one input may hold.
 pub const MAX_CERTIFICATES: usize = 64;
@@ -91,35 +94,39 @@ impl Certificate {
     /// What both copies hold: every user ID, subkey, signature and revocation of either. `None` where they are copies of
     /// different certificates.
     ///
-    /// A merged copy that outgrows [`MAX_INPUT`] loses third-party certifications, never a revocation, so it can always
-    /// be stored and read again.
+    /// Where that is more than 2 MiB (anyone can flood a certificate on some servers), what third parties added to this
+    /// copy is left out, then what they added to either; never a revocation. So a merged copy can always be stored.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Option<Self> {
-        let cert = self.cert.clone().merge_public(other.cert.clone()).ok()?;
-        let merged = Self { cert };
-        if merged.to_bytes().len() <= MAX_INPUT / 2 { Some(merged) } else { Some(merged.without_certifications()) }
+        let both = |one: &Self, other: &Self| {
+            let cert = one.cert.clone().merge_public(other.cert.clone()).ok()?;
+            Some(Self { cert })
+        };
+        let merged = both(self, other)?;
+        if merged.cert.serialized_len() <= MAX_MERGED {
+            return Some(merged);
+        }
+        let merged = both(&self.own_parts(), other)?;
+        if merged.cert.serialized_len() <= MAX_MERGED { Some(merged) } else { Some(merged.own_parts()) }
     }
 
-    /// The certificate without what third parties certified.
-    fn without_certifications(self) -> Self {
-        let primary = self.cert.key_handle();
+    /// The certificate with what its owner made, and all revocations: no third-party certifications, no pictures, no user
+    /// IDs and subkeys that the owner did not sign.
+    fn own_parts(&self) -> Self {
+        let cert = self.cert.clone().retain_user_attributes(|_| false);
+        let cert = cert.retain_userids(|id| id.self_signatures().chain(id.self_revocations()).next().is_some());
+        let cert = cert.retain_subkeys(|key| key.self_signatures().chain(key.self_revocations()).next().is_some());
+        let primary = cert.key_handle();
         let keep = |packet: &Packet| match packet {
             Packet::Signature(signature) => {
                 let own = signature.get_issuers().iter().any(|issuer| issuer.aliases(&primary));
-                let certifies = matches!(
-                    signature.typ(),
-                    SignatureType::GenericCertification
-                        | SignatureType::PersonaCertification
-                        | SignatureType::CasualCertification
-                        | SignatureType::PositiveCertification
-                );
-                own || !certifies
+                own || is_revocation(signature.typ())
             }
             _ => true,
         };
-        match Cert::from_packets(self.cert.clone().into_packets().filter(keep)) {
+        match Cert::from_packets(cert.clone().into_packets().filter(keep)) {
             Ok(cert) => Self { cert },
-            Err(_) => self,
+            Err(_) => Self { cert },
         }
     }
 
@@ -146,6 +153,11 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<OpenPGP certificate>")
     }
+}
+
+fn is_revocation(kind: SignatureType) -> bool {
+    use SignatureType::{CertificationRevocation, KeyRevocation, SubkeyRevocation};
+    matches!(kind, KeyRevocation | SubkeyRevocation | CertificationRevocation)
 }
 
 /// Reads certificates with whatever secret parts they have.
