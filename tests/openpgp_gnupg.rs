@@ -1,17 +1,22 @@
 //! What is sealed and signed here, the real GnuPG opens and verifies; and the other way round.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use keystead_core::{
     ident::Fingerprint,
     openpgp::{
-        AcceptanceRule, Certificate, RecipientAccepted, SecretCertificate, dangerous_open, seal, sign_detached,
-        verify_detached,
+        AcceptanceRule, Certificate, RecipientAccepted, SealError, SecretCertificate, dangerous_open, seal,
+        sign_detached, verify_detached,
     },
     secret::SecretText,
     time::UnixMillis,
 };
 use keystead_testbed::Gpg;
+use sequoia_openpgp::{PacketPile, Profile, cert::CertBuilder, packet::Tag, parse::Parse, serialize::SerializeInto};
 
 /// Within the lifetime of every key of the vectors: 2027-01-15T08:00:00Z.
 const AT: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -94,14 +99,49 @@ fn altered(sealed: &str) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The version of the container of an encrypted message: 1 with a modification detection code, 2 authenticated.
+fn container_version(sealed: &str) -> u8 {
+    let pile = PacketPile::from_bytes(sealed.as_bytes()).unwrap();
+    pile.children().find(|packet| packet.tag() == Tag::SEIP).unwrap().version().unwrap()
+}
+
+/// A new version 6 certificate, which says that it can open authenticated encryption.
+fn modern() -> SecretCertificate {
+    let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    let builder = CertBuilder::new().set_profile(Profile::RFC9580).unwrap().set_creation_time(made);
+    let (cert, _) = builder.add_userid("<ann@example.org>").add_transport_encryption_subkey().generate().unwrap();
+    SecretCertificate::parse(&cert.as_tsk().to_vec().unwrap(), None).unwrap()
+}
+
 #[test]
-fn version_6_certificates_and_those_that_say_so_get_authenticated_encryption() {
-    for name in ["v6", "v4new", "v6x448"] {
-        let recipient = accept(&certificate(&key(name)));
-        let sealed = seal(&SecretText::new(TEXT.to_owned()), &[recipient]).unwrap();
-        let secret = SecretCertificate::parse(key(&format!("{name}.sec")).as_bytes(), None).unwrap();
-        assert_eq!(dangerous_open(&sealed, &secret, AT).unwrap().expose("test"), TEXT, "{name}");
+fn authenticated_encryption_is_used_where_every_recipient_says_that_it_can_open_it_and_only_there() {
+    let from_file = |name: &str| SecretCertificate::parse(key(&format!("{name}.sec")).as_bytes(), None).unwrap();
+    let cases = [
+        (vec![modern()], 2),
+        (vec![modern(), modern()], 2),
+        (vec![modern(), from_file("rsa3072")], 1),
+        // These say that they can not, whatever their version.
+        (vec![from_file("v6"), from_file("v6x448"), from_file("v4new")], 1),
+        (vec![from_file("alice")], 1),
+    ];
+    for (secrets, version) in cases {
+        let recipients: Vec<_> = secrets.iter().map(|secret| accept(&secret.certificate())).collect();
+        let sealed = seal(&SecretText::new(TEXT.to_owned()), &recipients).unwrap();
+        assert_eq!(container_version(&sealed), version);
+        for secret in &secrets {
+            assert_eq!(dangerous_open(&sealed, secret, AT).unwrap().expose("test"), TEXT);
+        }
+        assert!(dangerous_open(&sealed, &from_file("bob"), AT).is_err());
     }
+}
+
+#[test]
+fn nobody_is_no_recipient_and_the_same_one_twice_is_one() {
+    let text = SecretText::new(TEXT.to_owned());
+    assert_eq!(seal(&text, &[]).unwrap_err(), SealError::NoRecipient);
+    let sealed = sealed_to(&["alice", "alice"]);
+    let pile = PacketPile::from_bytes(sealed.as_bytes()).unwrap();
+    assert_eq!(pile.children().filter(|packet| packet.tag() == Tag::PKESK).count(), 1);
 }
 
 #[tokio::test]
