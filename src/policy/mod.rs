@@ -8,6 +8,7 @@
 mod combination;
 mod error;
 mod format;
+mod hosts;
 mod in_force;
 mod schema;
 mod types;
