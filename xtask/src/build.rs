@@ -42,13 +42,17 @@ impl Profile {
 
 /// Builds background and pages once, and puts them together for each browser.
 pub(crate) fn build(profile: Profile) -> Result<()> {
-    let report = Report::new();
+    let report = Report::plain();
     let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let stage = paths::dist().join(".stage");
     if stage.exists() {
         fs::remove_dir_all(&stage)?;
     }
     fs::create_dir_all(&stage)?;
+    // Trunk works offline, so that it downloads no tool of its own.
+    report.step("dependencies", || {
+        run::loud(Command::new("cargo").args(["fetch", "--locked", "--quiet"]).current_dir(paths::root()))
+    })?;
     report.step("background", || background(compiler, profile, &stage.join("background")))?;
     if paths::root().join("Trunk.toml").is_file() {
         report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;

@@ -19,6 +19,11 @@ impl Report {
         Self { bars: std::io::stderr().is_terminal().then(MultiProgress::new) }
     }
 
+    /// A report for steps that print a lot themselves: bars would run into their lines.
+    pub(crate) fn plain() -> Self {
+        Self { bars: None }
+    }
+
     /// Does one step: says that it runs, and in the end how long it took.
     pub(crate) fn step<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();

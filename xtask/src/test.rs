@@ -46,7 +46,7 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
     if wanted.name.is_some() && wanted.part != Some(Part::E2e) {
         bail!("only `cargo xtask test e2e` takes a name");
     }
-    let report = Report::new();
+    let report = Report::plain();
     let mut failed = Vec::new();
     let mut part = |name: &str, result: &mut dyn FnMut() -> Result<()>| {
         eprintln!("== {name}");
