@@ -5,6 +5,7 @@
 //! last good policy stays in force ([`InForce`]). `static/policy.schema.json` is the single source: of the browsers'
 //! managed storage, of this validation, of the options page and of `docs/policy.md`.
 
+mod choices;
 mod combination;
 mod error;
 mod format;
@@ -16,13 +17,15 @@ mod values;
 
 use serde_json::Value;
 
+pub use choices::{
+    FirstContact, IntegrityMode, Language, LogLevel, OnChange, OnMissing, Override, PassiveKind, RetainAfterLogout,
+    UnsignedDevices,
+};
 pub use error::PolicyError;
 pub use in_force::{InForce, LastGood, Offered};
 pub use schema::{SCHEMA, browser_schema, schema};
 pub use types::{
-    Account, Bootstrap, Deployment, Directory, Escrow, Evidence, FirstContact, Integrity, IntegrityMode, Language,
-    LogLevel, OnChange, OnMissing, Override, PassiveKind, Pins, Policy, Restore, RetainAfterLogout, Retention, Roster,
-    UnsignedDevices,
+    Account, Bootstrap, Deployment, Directory, Escrow, Evidence, Integrity, Pins, Policy, Restore, Retention, Roster,
 };
 pub use values::{
     AddressTemplate, ArmoredCertificate, BaseUrl, ContactUrl, DocumentUrl, HostName, KeyServerUrl, ServerName,

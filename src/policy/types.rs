@@ -7,8 +7,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::values::{
-    AddressTemplate, ArmoredCertificate, BaseUrl, ContactUrl, DocumentUrl, HostName, KeyServerUrl, ServerName,
+use super::{
+    choices::{
+        FirstContact, IntegrityMode, Language, LogLevel, OnChange, OnMissing, Override, PassiveKind, RetainAfterLogout,
+        UnsignedDevices,
+    },
+    values::{
+        AddressTemplate, ArmoredCertificate, BaseUrl, ContactUrl, DocumentUrl, HostName, KeyServerUrl, ServerName,
+    },
 };
 use crate::{
     directory::DirectoryConfig,
@@ -317,153 +323,46 @@ pub struct Bootstrap {
     pub required: Option<bool>,
 }
 
-macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        #[cfg_attr(test, derive(Hash))]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
 
-        #[cfg(test)]
-        impl $name {
-            pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
-        }
-    };
+    use super::*;
+
+    fn policy(more: Value) -> Policy {
+        let mut document = serde_json::json!({ "deployments": [{
+            "origin": "https://chat.example.org",
+            "homeserver": "https://matrix.example.org",
+            "server_name": "example.org",
+        }]});
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Policy::parse(&document).unwrap()
+    }
+
+    #[test]
+    fn what_holds_where_nothing_is_said() {
+        let policy = policy(serde_json::json!({}));
+        assert_eq!(policy.retention(), Retention::Never);
+        assert_eq!(policy.integrity_mode(), IntegrityMode::Off);
+        assert_eq!(policy.on_missing(), OnMissing::Wait);
+        assert_eq!(policy.log_level(), LogLevel::Warn);
+        assert!(!policy.bootstrap_required() && policy.escrow_certificates().is_empty());
+        assert!(policy.directory_config().hkp.is_empty() && !policy.directory_config().wkd);
+        assert_eq!(policy.address_for("ann"), None);
+    }
+
+    #[test]
+    fn what_is_said_holds() {
+        let hours = policy(serde_json::json!({ "restore": { "retain_after_logout": "hours", "retain_hours": 12 } }));
+        assert_eq!(hours.retention(), Retention::For(Duration::from_secs(12 * 3600)));
+        let directory = serde_json::json!({ "hkp": ["hkps://k.example.org"], "address_template": "{localpart}@a.org" });
+        let found = policy(serde_json::json!({ "directory": directory }));
+        assert_eq!(found.directory_config().hkp[0].as_str(), "https://k.example.org/");
+        assert_eq!(found.address_for("ann").unwrap().as_str(), "ann@a.org");
+        let account = serde_json::json!({ "user_id": "@ann:example.org", "address": "ann@a.org" });
+        let found = policy(serde_json::json!({ "account": account }));
+        let user = |text| UserId::parse(text).unwrap();
+        assert_eq!(found.managed_address(&user("@ann:example.org")).unwrap().as_str(), "ann@a.org");
+        assert_eq!(found.managed_address(&user("@bob:example.org")), None);
+    }
 }
-
-choice!(
-    /// What to do where there is no certificate that may be used.
-    #[derive(Default)]
-    OnMissing {
-        /// Set nothing up, try again later.
-        #[default]
-        Wait,
-        /// Seal to the escrow certificates alone.
-        Escrow,
-        /// Show the recovery key once.
-        Show,
-    }
-);
-
-choice!(
-    /// Does the wrapping key stay after a logout?
-    RetainAfterLogout {
-        /// It goes at once.
-        Never,
-        /// It stays for `retain_hours`.
-        Hours,
-        /// It stays.
-        Always,
-    }
-);
-
-choice!(
-    /// What happens when a known identity changes.
-    #[derive(Default)]
-    OnChange {
-        /// No room keys until the change is accepted.
-        #[default]
-        Hold,
-        /// Only say so.
-        Warn,
-    }
-);
-
-choice!(
-    /// What happens to devices that their owner did not sign.
-    #[derive(Default)]
-    UnsignedDevices {
-        /// No room keys for them.
-        #[default]
-        Hold,
-        /// Only say so.
-        Warn,
-        /// Nothing.
-        Allow,
-    }
-);
-
-choice!(
-    /// What happens when an identity is seen for the first time.
-    #[derive(Default)]
-    FirstContact {
-        /// Pinned without a word.
-        Silent,
-        /// Said where a newcomer would receive keys of a room in use.
-        #[default]
-        Notice,
-        /// Only people in the roster.
-        Roster,
-    }
-);
-
-choice!(
-    /// How strictly the page's code is checked.
-    #[derive(Default)]
-    IntegrityMode {
-        /// Not at all.
-        #[default]
-        Off,
-        /// Compared; nothing is blocked.
-        Report,
-        /// Nothing else runs.
-        Enforce,
-    }
-);
-
-choice!(
-    /// A kind of file that may differ from the release manifest.
-    PassiveKind {
-        /// Fonts.
-        Font,
-        /// Images.
-        Image,
-        /// Sound and video.
-        Media,
-        /// Style sheets.
-        Style,
-        /// Translations.
-        Translation,
-    }
-);
-
-choice!(
-    /// May the person open a refused page all the same?
-    #[derive(Default)]
-    Override {
-        /// No.
-        #[default]
-        Never,
-        /// Once, without keys.
-        Once,
-    }
-);
-
-choice!(
-    /// A language of Keystead's own pages.
-    Language {
-        /// German.
-        De,
-        /// English.
-        En,
-        /// French.
-        Fr,
-    }
-);
-
-choice!(
-    /// What goes into the log.
-    #[derive(Default, PartialOrd, Ord)]
-    LogLevel {
-        /// What failed.
-        Error,
-        /// And what was refused.
-        #[default]
-        Warn,
-        /// And each step.
-        Info,
-        /// And each effect.
-        Debug,
-    }
-);
