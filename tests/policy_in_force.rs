@@ -1,4 +1,10 @@
 //! Which policy is in force: design, "Start-up", case by case.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use keystead_core::{
     error::Code,

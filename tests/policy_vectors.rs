@@ -1,8 +1,15 @@
 //! Policies that must be read and policies that must be refused: `tests/vectors/policy`, one defect a file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use keystead_core::policy::{self, Policy};
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// A vector: its header (`key: value` lines up to the first empty line) and the document.
@@ -115,4 +122,54 @@ fn the_policies_in_the_docs_are_good() {
     let mut first = documents[0].clone();
     first["directory"].as_object_mut().unwrap().shift_remove("certifiers");
     Policy::parse(&first).unwrap();
+}
+
+/// Any JSON of a few levels.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,20}".prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 20, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((any::<String>(), inner), 0..5).prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+/// Every place in a document, as JSON pointers.
+fn places(node: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    for (name, child) in node.as_object().into_iter().flatten() {
+        places(child, &format!("{at}/{name}"), found);
+    }
+    for (index, child) in node.as_array().into_iter().flatten().enumerate() {
+        places(child, &format!("{at}/{index}"), found);
+    }
+}
+
+proptest! {
+    /// Whatever stands anywhere in a policy: no panic; what is taken is written back unchanged, and what is refused has
+    /// a code of the policy's and never shows the value.
+    #[test]
+    fn anything_anywhere_is_taken_whole_or_refused(place in any::<prop::sample::Index>(), value in any_json()) {
+        let mut document = Vector::read_all("good").into_iter().find(|vector| vector.name == "full").unwrap().document;
+        let mut found = Vec::new();
+        places(&document, "", &mut found);
+        let place: &String = place.get(&found);
+        *document.pointer_mut(place).unwrap() = value.clone();
+        match Policy::parse(&document) {
+            Ok(policy) => prop_assert!(Policy::parse(&serde_json::to_value(policy).unwrap()).is_ok()),
+            Err(error) => {
+                prop_assert!(error.code.as_str().starts_with("KS-POL-"));
+                let text = value.as_str().filter(|text| text.len() > 12);
+                prop_assert!(text.is_none_or(|text| !error.to_string().contains(text)));
+            }
+        }
+    }
 }

@@ -1,5 +1,11 @@
 //! Signed documents that must be believed and that must be refused: `tests/vectors/signed`, one defect a file. A file is
 //! a header, an empty line, the document's exact bytes, and the signature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use std::{fs, path::PathBuf};
 

@@ -1,4 +1,10 @@
 //! `keystead directory check` against a real key server with keys that real GnuPG made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use std::{fs, path::Path, process::Output};
 

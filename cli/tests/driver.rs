@@ -1,4 +1,10 @@
 //! The driver keeps the contract of `effect::HttpRequest`, also with a server that does not keep its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use anyhow::{Context as _, Result};
 use axum::http::{Method as HttpMethod, header};

@@ -1,4 +1,10 @@
 //! `keystead roster sign --gpg`: real GnuPG signs, the reader believes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "functions shared by tests are test code too"
+)]
 
 use std::{fs, path::Path, process::Output};
 
