@@ -137,7 +137,9 @@ impl Company {
     /// If it does not start.
     pub async fn browser(&self, kind: BrowserKind, policy: Value) -> Result<Browser> {
         let extension = Extension::packed_for_tests(kind)?;
-        Browser::start(kind, BrowserOptions { extension, policy }).await
+        let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
+        browser.wait_until_installed().await?;
+        Ok(browser)
     }
 
     /// A person's global account data: a document for each kind.

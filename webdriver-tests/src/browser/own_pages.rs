@@ -8,6 +8,7 @@ use thirtyfour::common::command::FormatRequestData;
 use thirtyfour::{RequestData, SessionId, WebDriver};
 
 use super::{Browser, BrowserKind};
+use crate::{PATIENCE, until};
 
 /// Sends a message as the extension's popup does. Firefox runs WebDriver's scripts beside the page, not in it.
 const SEND: &str = r"
@@ -33,6 +34,27 @@ impl Browser {
                 bail!("the background did not answer: {error}");
             }
             Ok(serde_json::from_str(answer["answer"].as_str().context("no answer")?)?)
+        })
+        .await
+    }
+
+    /// Waits until the extension has its policy and its scripts are in place, as on a machine where it was installed
+    /// before the person sat down at it. Browsers hand a policy over some seconds after a first installation.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn wait_until_installed(&self) -> Result<()> {
+        const SCRIPTS: &str = r"
+            const done = arguments[0];
+            const page = window.wrappedJSObject ?? window;
+            const api = page.browser ?? page.chrome;
+            if (!api?.scripting) done(0);
+            else api.scripting.getRegisteredContentScripts().then((scripts) => done(scripts.length), () => done(0));
+        ";
+        until("the extension's scripts in place", PATIENCE, async || {
+            let registered =
+                self.in_own_page(async |session| Ok(session.execute_async(SCRIPTS, vec![]).await?.json().as_u64()));
+            Ok((registered.await? == Some(2)).then_some(()))
         })
         .await
     }
