@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use keystead_testbed::{Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Sks, Synapse, SynapseOptions};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{Browser, BrowserKind, BrowserOptions, Extension};
 
@@ -209,21 +209,38 @@ impl Company {
         Ok(json!([of("master_keys"), of("self_signing_keys"), of("user_signing_keys")]))
     }
 
+    /// The documents about secrets that an account has: secret storage, what is in it, sealed recoveries. Empty ones, which
+    /// clients write to delete, are left out.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn secret_documents(&self, who: &Employee) -> Result<Map<String, Value>> {
+        const KINDS: [&str; 4] = ["m.secret_storage.", "m.cross_signing.", "m.megolm_backup.", "io.keystead."];
+        let data = self.account_data(who).await?;
+        let all = data.as_object().cloned().unwrap_or_default().into_iter();
+        Ok(all
+            .filter(|(kind, content)| KINDS.iter().any(|start| kind.starts_with(start)) && *content != json!({}))
+            .collect())
+    }
+
     /// Checks that the account has neither secret storage nor a sealed recovery.
     ///
     /// # Errors
     /// If it has, with what.
     pub async fn nothing_set_up(&self, who: &Employee) -> Result<()> {
-        let data = self.account_data(who).await?;
-        let kinds = data.as_object().into_iter().flatten();
-        let mut found: Vec<&str> = kinds.map(|(kind, _)| kind.as_str()).collect();
-        found.retain(|kind| {
-            kind.starts_with("m.secret_storage.")
-                || kind.starts_with("m.cross_signing.")
-                || kind.starts_with("m.megolm_backup.")
-                || kind.starts_with("io.keystead.")
-        });
+        let found: Vec<String> = self.secret_documents(who).await?.into_iter().map(|(kind, _)| kind).collect();
         ensure!(found.is_empty(), "the account has {}", found.join(", "));
+        Ok(())
+    }
+
+    /// Writes one document of a person's account data, as another of their clients would.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn put_account_data(&self, who: &Employee, kind: &str, content: &Value) -> Result<()> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let path = format!("/_matrix/client/v3/user/{}/account_data/{kind}", who.user_id);
+        self.synapse.call(Method::PUT, &path, Some(&puppet.access_token), Some(content)).await?.ok()?;
         Ok(())
     }
 

@@ -59,4 +59,38 @@ impl Browser {
         let query = self.session().query(By::Css(selector)).wait(PATIENCE, Duration::from_millis(50));
         query.first().await.with_context(|| format!("the page has no {selector}"))
     }
+
+    /// Presses the button with this text, once it is there and can be pressed.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn press(&self, text: &str) -> Result<()> {
+        Ok(self.button(text).await?.click().await?)
+    }
+
+    /// Presses the last of several buttons with this text, once there are several.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn press_last(&self, text: &str) -> Result<()> {
+        let several = async || {
+            let found = self.session().find_all(By::XPath(button(text))).await?;
+            Ok(if found.len() > 1 { found.into_iter().next_back() } else { None })
+        };
+        Ok(until(&format!("several buttons {text:?}"), PATIENCE, several).await?.click().await?)
+    }
+
+    /// The button with this text, once it is there and can be pressed.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn button(&self, text: &str) -> Result<WebElement> {
+        let query = self.session().query(By::XPath(button(text))).wait(PATIENCE, Duration::from_millis(50));
+        query.and_enabled().and_displayed().first().await.with_context(|| format!("the page has no button {text:?}"))
+    }
+}
+
+/// Element's buttons are `button` or elements with that role.
+fn button(text: &str) -> String {
+    format!("//*[(self::button or @role='button') and normalize-space()={text:?}]")
 }

@@ -37,7 +37,7 @@ impl<'c> Rows<'c> {
 /// after the other, both browsers side by side. This is the `main` of a test binary.
 #[allow(clippy::print_stdout, clippy::print_stderr)]
 pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, &mut Rows<'c>) + Clone) -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = wanted_rows(std::env::args().skip(1));
     let started = Instant::now();
     let prepared = async { anyhow::Ok((BrowserKind::wanted()?, Company::found().await?)) };
     let (kinds, company) = match prepared.await {
@@ -60,6 +60,19 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
     let (passed, failed) = outcomes.into_iter().fold((0, 0), |(p, f), (passed, failed)| (p + passed, f + failed));
     println!("{name}: {passed} passed, {failed} failed, {:.1} s", started.elapsed().as_secs_f64());
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The arguments that are parts of names; those of Rust's own test runner are passed over.
+fn wanted_rows(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut wanted = Vec::new();
+    while let Some(argument) = arguments.next() {
+        if argument == "--test-threads" {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            wanted.push(argument);
+        }
+    }
+    wanted
 }
 
 #[allow(clippy::print_stdout)]

@@ -5,6 +5,8 @@
 
 mod first_login;
 mod hostile_keyserver;
+mod own_wishes;
+mod recipients;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,8 @@ async fn main() -> ExitCode {
     rows::run("bootstrap", |company, kind, rows| {
         first_login::add(company, kind, rows);
         hostile_keyserver::add(company, kind, rows);
+        own_wishes::add(company, kind, rows);
+        recipients::add(company, kind, rows);
     })
     .await
 }

@@ -1,0 +1,164 @@
+//! What people decided themselves stays: secret storage of their own, key storage switched off, Element's own buttons.
+
+use anyhow::{Context, Result, ensure};
+use keystead_testbed::KeyKind;
+use keystead_webdriver_tests::rows::Rows;
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, Desk, Employee, PATIENCE, State, until};
+use serde_json::{Value, json};
+
+/// The documents in which clients note that the person wants no recovery or no key storage.
+const DECLINED: [(&str, &str, bool); 3] = [
+    ("m.org.matrix.custom.backup_disabled", "disabled", true),
+    ("m.key_backup", "enabled", false),
+    ("io.element.recovery", "enabled", false),
+];
+
+pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
+    rows.add(kind, "own wishes: secret storage of one's own is left untouched", own_storage(company, kind));
+    rows.add(kind, "own wishes: Change recovery key works, and is respected", change(company, kind));
+    rows.add(kind, "own wishes: Delete key storage works, and stays", delete(company, kind));
+    rows.add(
+        kind,
+        "own wishes: Reset cryptographic identity works, and is not followed in silence",
+        reset(company, kind),
+    );
+    for (document, field, value) in DECLINED {
+        let name = format!("own wishes: {document} with {field}: {value} means no, and stays no");
+        rows.add(kind, &name, declined(company, kind, document, field, value));
+    }
+}
+
+async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let own = company.client("own-recovery", &ann, &json!({ "logout": false })).await?;
+    let recovery_key = own["recoveryKey"].as_str().context("no recovery key")?;
+    let before = company.secret_documents(&ann).await?;
+    let identity = company.identity(&ann).await?;
+
+    let (desk, browser) = at_work(company, kind, &ann).await?;
+    browser.wait_for_code("KS-REC-FOREIGN", PATIENCE).await?;
+    browser.wait_for_state(State::Foreign, PATIENCE).await?;
+    ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
+
+    // The person confirms the device with the key of their own, in Element, as ever.
+    browser.press("Use recovery key").await?;
+    browser.find("#mx_securityKey").await?.send_keys(recovery_key).await?;
+    browser.press("Continue").await?;
+    browser.press("Done").await?;
+    browser.wait_until_logged_in().await?;
+    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    browser.wait_for_state(State::Foreign, PATIENCE).await?;
+    ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
+    ensure!(company.identity(&ann).await? == identity, "the identity was replaced");
+    browser.quit().await?;
+    company.client("open", &ann, &json!({ "recoveryKey": recovery_key })).await?;
+    Ok(())
+}
+
+async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, desk, browser) = complete(company, kind).await?;
+    open_encryption_settings(&browser).await?;
+    browser.press("Change recovery key").await?;
+    let shown = browser.find(".mx_KeyPanel_key").await?.text().await?;
+    browser.press("Continue").await?;
+    browser.find(".mx_KeyForm_password, input[type=password], input[type=text]").await?.send_keys(&shown).await?;
+    browser.press("Confirm new recovery key").await?;
+    let other = async || Ok((company.sealed_recovery(&ann).await.is_err()).then_some(()));
+    until("another default key", PATIENCE, other).await?;
+    browser.button("Change recovery key").await?;
+
+    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    browser.wait_for_state(State::Foreign, PATIENCE).await?;
+    browser.quit().await?;
+    let opened = company.client("open", &ann, &json!({ "recoveryKey": shown })).await?;
+    ensure!(opened["publicKeysMatch"] == true, "the new key opens something else");
+    Ok(())
+}
+
+async fn delete(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, desk, browser) = complete(company, kind).await?;
+    open_encryption_settings(&browser).await?;
+    browser.find("input[type=checkbox]").await?.click().await?;
+    browser.press("Delete key storage").await?;
+    let gone = async || {
+        let data = company.account_data(&ann).await?;
+        Ok((data["m.org.matrix.custom.backup_disabled"]["disabled"] == true).then_some(()))
+    };
+    until("the person's no in the account data", PATIENCE, gone).await?;
+    ensure!(company.backed_up_keys(&ann).await.is_err(), "there still is a backup");
+    ensure!(company.sealed_recovery(&ann).await.is_err(), "there still is secret storage");
+    still_declined(company, &ann, &desk, &browser).await?;
+    browser.quit().await
+}
+
+async fn reset(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, desk, browser) = complete(company, kind).await?;
+    let before = company.identity(&ann).await?;
+    open_encryption_settings(&browser).await?;
+    browser.press("Reset cryptographic identity").await?;
+    browser.press("Continue").await?;
+    let password = browser.find("input[name=passwordField]").await?;
+    password.send_keys(&ann.password).await?;
+    browser.press_last("Continue").await?;
+    let changed = async || Ok((company.identity(&ann).await? != before).then_some(()));
+    until("another identity", PATIENCE, changed).await?;
+    let after = company.identity(&ann).await?;
+
+    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    browser.wait_for_code("KS-REC-IDENTITY", PATIENCE).await?;
+    ensure!(company.identity(&ann).await? == after, "the new identity was replaced");
+    ensure!(browser.view().await? == Some(8), "Element asks the person something");
+    browser.quit().await
+}
+
+async fn declined(company: &Company, kind: BrowserKind, document: &str, field: &str, value: bool) -> Result<()> {
+    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    company.put_account_data(&ann, document, &json!({ field: value })).await?;
+    let (desk, browser) = at_work(company, kind, &ann).await?;
+    still_declined(company, &ann, &desk, &browser).await?;
+    company.nothing_set_up(&ann).await?;
+    browser.quit().await
+}
+
+/// The popup says *declined*, also when asked to try again, and after a reload.
+async fn still_declined(company: &Company, ann: &Employee, desk: &Desk, browser: &Browser) -> Result<()> {
+    browser.wait_until_logged_in().await?;
+    for again in ["", "retry", "reload"] {
+        match again {
+            "retry" => {
+                browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+            }
+            "reload" => {
+                browser.session().refresh().await?;
+                browser.wait_until_logged_in().await?;
+            }
+            _ => {}
+        }
+        let seen = browser.wait_for_state(State::Declined, PATIENCE).await.with_context(|| format!("after {again}"))?;
+        ensure!(seen.progress.code() == Some("KS-REC-DECLINED"), "the code is {:?}", seen.progress.code());
+    }
+    ensure!(company.sealed_recovery(ann).await.is_err(), "there is secret storage");
+    Ok(())
+}
+
+async fn at_work(company: &Company, kind: BrowserKind, who: &Employee) -> Result<(Desk, Browser)> {
+    let desk = company.desk()?;
+    let browser = company.browser(kind, company.policy(&desk)).await?;
+    browser.log_in(&desk.element.url(), &who.localpart, &who.password).await?;
+    Ok((desk, browser))
+}
+
+async fn complete(company: &Company, kind: BrowserKind) -> Result<(Employee, Desk, Browser)> {
+    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let (desk, browser) = at_work(company, kind, &ann).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    Ok((ann, desk, browser))
+}
+
+async fn open_encryption_settings(browser: &Browser) -> Result<()> {
+    let script = "page.mxDispatcher.dispatch(arguments[0]);";
+    let action = json!({ "action": "view_user_settings", "initialTabId": "USER_ENCRYPTION_TAB" });
+    let dispatched: Value = browser.in_page(script, vec![action]).await?;
+    ensure!(dispatched.is_null(), "the settings did not open");
+    Ok(())
+}
