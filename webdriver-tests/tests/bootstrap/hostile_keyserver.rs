@@ -9,6 +9,8 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, Desk, Employee, PATIENCE, State};
 use serde_json::json;
 
+use crate::scene::{retry, usable};
+
 /// What is wrong with the key server, or with what it has.
 #[derive(Clone, Copy, Debug)]
 enum Attack {
@@ -80,7 +82,7 @@ async fn refused(company: &Company, kind: BrowserKind, attack: Attack, code: &st
     ensure!(seen.progress.recipients.is_empty(), "somebody is a recipient");
     company.nothing_set_up(&ann).await?;
     let identity = company.identity(&ann).await?;
-    ensure!(browser.view().await? == Some(8), "Element asks the person something");
+    usable(&browser).await?;
 
     let visited = mounted.elsewhere.as_ref().map(|proxy| proxy.requests().len());
     ensure!(visited.unwrap_or(0) <= 1, "the host of the redirect was asked again");
@@ -97,7 +99,7 @@ async fn refused(company: &Company, kind: BrowserKind, attack: Attack, code: &st
             good
         }
     };
-    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    retry(&browser, &desk).await?;
     let complete = browser.wait_for_state(State::Complete, PATIENCE).await?;
     ensure!(complete.progress.recipients.len() == 1, "{} recipients", complete.progress.recipients.len());
     ensure!(complete.progress.recipients[0]["fingerprint"] == good, "the popup names another recipient");

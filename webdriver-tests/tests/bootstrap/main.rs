@@ -4,9 +4,11 @@
 //! server with the others. Arguments pick rows by parts of their names.
 
 mod first_login;
+mod hostile_homeserver;
 mod hostile_keyserver;
 mod own_wishes;
 mod recipients;
+mod scene;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ async fn main() -> ExitCode {
     rows::run("bootstrap", |company, kind, rows| {
         first_login::add(company, kind, rows);
         hostile_keyserver::add(company, kind, rows);
+        hostile_homeserver::add(company, kind, rows);
         own_wishes::add(company, kind, rows);
         recipients::add(company, kind, rows);
     })

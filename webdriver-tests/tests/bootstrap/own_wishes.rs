@@ -6,6 +6,8 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Desk, Employee, PATIENCE, State, until};
 use serde_json::{Value, json};
 
+use crate::scene::{at_work, complete, retry, usable};
+
 /// The documents in which clients note that the person wants no recovery or no key storage.
 const DECLINED: [(&str, &str, bool); 3] = [
     ("m.org.matrix.custom.backup_disabled", "disabled", true),
@@ -46,7 +48,7 @@ async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
     browser.press("Continue").await?;
     browser.press("Done").await?;
     browser.wait_until_logged_in().await?;
-    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    retry(&browser, &desk).await?;
     browser.wait_for_state(State::Foreign, PATIENCE).await?;
     ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
     ensure!(company.identity(&ann).await? == identity, "the identity was replaced");
@@ -67,7 +69,7 @@ async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
     until("another default key", PATIENCE, other).await?;
     browser.button("Change recovery key").await?;
 
-    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    retry(&browser, &desk).await?;
     browser.wait_for_state(State::Foreign, PATIENCE).await?;
     browser.quit().await?;
     let opened = company.client("open", &ann, &json!({ "recoveryKey": shown })).await?;
@@ -104,10 +106,10 @@ async fn reset(company: &Company, kind: BrowserKind) -> Result<()> {
     until("another identity", PATIENCE, changed).await?;
     let after = company.identity(&ann).await?;
 
-    browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
+    retry(&browser, &desk).await?;
     browser.wait_for_code("KS-REC-IDENTITY", PATIENCE).await?;
     ensure!(company.identity(&ann).await? == after, "the new identity was replaced");
-    ensure!(browser.view().await? == Some(8), "Element asks the person something");
+    usable(&browser).await?;
     browser.quit().await
 }
 
@@ -125,9 +127,7 @@ async fn still_declined(company: &Company, ann: &Employee, desk: &Desk, browser:
     browser.wait_until_logged_in().await?;
     for again in ["", "retry", "reload"] {
         match again {
-            "retry" => {
-                browser.ask(&json!({ "ask": "retry", "origin": desk.element.url() })).await?;
-            }
+            "retry" => retry(browser, desk).await?,
             "reload" => {
                 browser.session().refresh().await?;
                 browser.wait_until_logged_in().await?;
@@ -139,20 +139,6 @@ async fn still_declined(company: &Company, ann: &Employee, desk: &Desk, browser:
     }
     ensure!(company.sealed_recovery(ann).await.is_err(), "there is secret storage");
     Ok(())
-}
-
-async fn at_work(company: &Company, kind: BrowserKind, who: &Employee) -> Result<(Desk, Browser)> {
-    let desk = company.desk()?;
-    let browser = company.browser(kind, company.policy(&desk)).await?;
-    browser.log_in(&desk.element.url(), &who.localpart, &who.password).await?;
-    Ok((desk, browser))
-}
-
-async fn complete(company: &Company, kind: BrowserKind) -> Result<(Employee, Desk, Browser)> {
-    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
-    let (desk, browser) = at_work(company, kind, &ann).await?;
-    browser.wait_for_state(State::Complete, PATIENCE).await?;
-    Ok((ann, desk, browser))
 }
 
 async fn open_encryption_settings(browser: &Browser) -> Result<()> {
