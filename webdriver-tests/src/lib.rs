@@ -8,10 +8,11 @@ pub mod client;
 mod company;
 pub mod element;
 pub mod rows;
+pub mod search;
 mod status;
 mod until;
 
-pub use browser::{Browser, BrowserKind, BrowserOptions, Extension};
+pub use browser::{Browser, BrowserKind, BrowserOptions, Extension, Profile};
 pub use company::{Company, Desk, Employee};
 pub use status::{Deployment, State, Status};
 pub use until::{PATIENCE, until};

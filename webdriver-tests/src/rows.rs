@@ -90,12 +90,18 @@ async fn run_lane(mut lane: VecDeque<Row<'_>>) -> (usize, usize) {
             }
             Err(error) => {
                 failed += 1;
-                println!("FAILED  {seconds:5.1} s  {browser:8}  {name}\n        {error:#}");
+                println!("FAILED  {seconds:5.1} s  {browser:8}  {name}\n        {}", in_short(&format!("{error:#}")));
             }
         }
         let _ = std::io::stdout().flush();
     }
     (passed, failed)
+}
+
+/// Without the drivers' stack traces.
+fn in_short(error: &str) -> String {
+    let lines = error.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n        ")
 }
 
 /// All of them side by side, on one thread.

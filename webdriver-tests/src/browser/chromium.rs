@@ -1,10 +1,10 @@
 //! Chromium under chromedriver.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{BrowserOptions, cage};
@@ -12,7 +12,7 @@ use super::{BrowserOptions, cage};
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
 
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +21,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--enable-logging",
     "--window-size=1280,900",
 ];
 
@@ -38,16 +39,30 @@ pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Res
     Ok(command)
 }
 
+/// Where Chromium itself logs.
+fn log(private: &Path) -> PathBuf {
+    private.join("chromium.log")
+}
+
+/// Chromium starts without an extension that it does not like, and only its log says why.
+pub(super) fn extension_is_loaded(private: &Path) -> Result<()> {
+    let log = fs::read_to_string(log(private)).unwrap_or_default();
+    match log.lines().find(|line| line.contains("Extension error: ")) {
+        Some(line) => bail!("{line}"),
+        None => Ok(()),
+    }
+}
+
 /// What chromedriver is asked for.
-pub(super) fn capabilities(profile: &Path, options: &BrowserOptions) -> Value {
+pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).to_vec();
-    arguments.push(format!("--user-data-dir={}", profile.display()));
+    arguments.push(format!("--user-data-dir={}", private.join("profile").display()));
+    arguments.push(format!("--log-file={}", log(private).display()));
     arguments.push(format!("--load-extension={}", options.extension.dir().display()));
     arguments.push("--disable-features=DisableLoadExtensionCommandLineSwitch".to_owned());
     json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
-        // chromedriver's own list has `disable-extensions-except` and the like for nobody here.
         "goog:chromeOptions": { "args": arguments },
     })
 }

@@ -57,6 +57,24 @@ impl Extension {
         Ok(Self { dir, id })
     }
 
+    /// Lets a script run before one of the extension's own, in its place: an ear for tests.
+    ///
+    /// # Errors
+    /// If the extension has no such script.
+    pub fn listen_before(&self, script: &str, ear: &str) -> Result<()> {
+        let path = self.dir().join(script);
+        let own = fs::read_to_string(&path).with_context(|| format!("the extension has no {script}"))?;
+        Ok(fs::write(path, format!("{ear}\n{own}"))?)
+    }
+
+    /// Adds a file to the extension's folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add_file(&self, name: &str, text: &str) -> Result<()> {
+        Ok(fs::write(self.dir().join(name), text)?)
+    }
+
     /// The directory that the browser loads.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -8,6 +8,7 @@ mod own_pages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -80,8 +81,20 @@ pub struct Browser {
     extension_url: String,
     options: BrowserOptions,
     // Dropped after the processes that write to it: fields are dropped in their order.
-    private: TempDir,
+    private: Arc<TempDir>,
     starts: u32,
+}
+
+/// A profile that nobody uses any more, gone when this is dropped.
+#[derive(Debug)]
+pub struct Profile(Arc<TempDir>);
+
+impl Profile {
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("profile")
+    }
 }
 
 impl Browser {
@@ -91,6 +104,7 @@ impl Browser {
     /// If a part is not installed, or the browser does not start.
     pub async fn start(kind: BrowserKind, options: BrowserOptions) -> Result<Self> {
         let private = tempfile::Builder::new().prefix("keystead-browser-").tempdir()?;
+        let private = Arc::new(private);
         fs::create_dir(private.path().join("profile"))?;
         let (driver, session) = open(kind, private.path(), &options, 0).await?;
         let page = session.window().await?;
@@ -133,6 +147,16 @@ impl Browser {
         Ok(())
     }
 
+    /// Ends the browser as a person does; its profile stays.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub async fn close(self) -> Result<Profile> {
+        let profile = Profile(Arc::clone(&self.private));
+        self.quit().await?;
+        Ok(profile)
+    }
+
     /// Ends the browser as a power cut does: SIGKILL to every process of it. What is left is the profile.
     ///
     /// # Errors
@@ -146,7 +170,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Starts the browser again on the same profile, after [`Browser::kill`] or a [`Browser::close`].
+    /// Starts the browser again on the same profile, after [`Browser::kill`].
     ///
     /// # Errors
     /// As for [`Browser::start`].
@@ -197,7 +221,7 @@ async fn open(
     let (name, command, capabilities) = match kind {
         BrowserKind::Chromium => {
             let command = chromium::driver(port, private, options)?;
-            ("chromedriver", command, chromium::capabilities(&profile, options))
+            ("chromedriver", command, chromium::capabilities(private, options))
         }
         BrowserKind::Firefox => {
             let command = firefox::driver(port, private, options)?;
@@ -212,13 +236,25 @@ async fn open(
     let capabilities: Map<String, Value> = serde_json::from_value(capabilities)?;
     let session =
         WebDriver::new(&url, Capabilities::from(capabilities)).await.with_context(|| format!("no {kind:?}"))?;
-    session.set_script_timeout(COMMAND_LIMIT).await?;
-    session.set_page_load_timeout(COMMAND_LIMIT).await?;
-    if kind == BrowserKind::Firefox {
-        let dir = options.extension.dir().to_str().context("a path that is no text")?;
-        FirefoxTools::new(session.handle().clone()).install_addon(dir, Some(true)).await?;
+    if let Err(error) = set_up(kind, &session, private, options).await {
+        // A browser in trouble may not end when it is asked to; it ends with its driver.
+        let _ = session.leak();
+        return Err(error);
     }
     Ok((driver, session))
+}
+
+async fn set_up(kind: BrowserKind, session: &WebDriver, private: &Path, options: &BrowserOptions) -> Result<()> {
+    session.set_script_timeout(COMMAND_LIMIT).await?;
+    session.set_page_load_timeout(COMMAND_LIMIT).await?;
+    match kind {
+        BrowserKind::Chromium => chromium::extension_is_loaded(private),
+        BrowserKind::Firefox => {
+            let dir = options.extension.dir().to_str().context("a path that is no text")?;
+            FirefoxTools::new(session.handle().clone()).install_addon(dir, Some(true)).await?;
+            Ok(())
+        }
+    }
 }
 
 /// The URL of the extension's own folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use thirtyfour::common::command::FormatRequestData;
-use thirtyfour::{RequestData, SessionId, WebDriver};
+use thirtyfour::{RequestData, SessionId, WebDriver, WindowHandle};
 
 use super::{Browser, BrowserKind};
 use crate::{PATIENCE, until};
@@ -69,17 +69,46 @@ impl Browser {
         let mut own = self.own.lock().await;
         match own.as_ref() {
             Some(window) => session.switch_to_window(window.clone()).await?,
-            None => {
-                // A window, not a tab: the page must not fall asleep in the background.
-                let window = session.new_window().await?;
-                session.switch_to_window(window.clone()).await?;
-                session.goto(format!("{}pages/page.html#popup", self.extension_url)).await?;
-                *own = Some(window);
-            }
+            None => *own = Some(self.open_own_window("pages/page.html#popup").await?),
         }
         let done = act(session).await;
         session.switch_to_window(self.page.clone()).await?;
         done
+    }
+
+    /// Does something in a window of its own that shows a page of the extension's folder.
+    ///
+    /// # Errors
+    /// If the page does not open, or the doing fails.
+    pub async fn in_own_page_at<T>(&self, path: &str, act: impl AsyncFnOnce(&WebDriver) -> Result<T>) -> Result<T> {
+        let _one = self.own.lock().await;
+        self.open_own_window(path).await?;
+        let done = act(self.session()).await;
+        self.session().close_window().await?;
+        self.session().switch_to_window(self.page.clone()).await?;
+        done
+    }
+
+    /// Opens a window, not a tab: the page's tab must not fall asleep in the background.
+    async fn open_own_window(&self, path: &str) -> Result<WindowHandle> {
+        let window = self.session().new_window().await?;
+        self.session().switch_to_window(window.clone()).await?;
+        self.session().goto(format!("{}{path}", self.extension_url)).await?;
+        Ok(window)
+    }
+
+    /// What pages wrote to the console so far. (Chromium forgets what it has told.)
+    ///
+    /// # Errors
+    /// If the browser does not tell.
+    pub async fn console(&self) -> Result<String> {
+        match self.kind {
+            BrowserKind::Chromium => {
+                let entries = self.session().browser_log().await?;
+                Ok(entries.into_iter().map(|entry| entry.message).collect::<Vec<_>>().join("\n"))
+            }
+            BrowserKind::Firefox => self.output(),
+        }
     }
 
     /// A picture of the page that is shown to the person.

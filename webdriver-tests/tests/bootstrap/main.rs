@@ -6,6 +6,7 @@
 mod first_login;
 mod hostile_homeserver;
 mod hostile_keyserver;
+mod leaks;
 mod own_wishes;
 mod recipients;
 mod scene;
@@ -21,6 +22,7 @@ async fn main() -> ExitCode {
         hostile_keyserver::add(company, kind, rows);
         hostile_homeserver::add(company, kind, rows);
         own_wishes::add(company, kind, rows);
+        leaks::add(company, kind, rows);
         recipients::add(company, kind, rows);
     })
     .await
