@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::scratch::{scratch_dir, scratch_dir_in};
 
@@ -107,6 +108,8 @@ impl KeySpec {
 #[derive(Debug)]
 pub struct Gpg {
     home: TempDir,
+    // gpg itself does not always wait for another that writes to the same key ring.
+    one_at_a_time: Mutex<()>,
 }
 
 impl Gpg {
@@ -123,7 +126,7 @@ impl Gpg {
             home = scratch_dir_in(Path::new("/tmp"), "gpg")?;
         }
         fs::set_permissions(home.path(), Permissions::from_mode(0o700))?;
-        Ok(Self { home })
+        Ok(Self { home, one_at_a_time: Mutex::default() })
     }
 
     /// The directory of the key ring, for `GNUPGHOME`.
@@ -243,6 +246,7 @@ impl Gpg {
     /// # Errors
     /// If gpg fails, with its own words.
     pub async fn run(&self, arguments: &[impl AsRef<OsStr>], input: &[u8]) -> Result<Vec<u8>> {
+        let _alone = self.one_at_a_time.lock().await;
         let mut command = Command::new("gpg");
         command.env("GNUPGHOME", self.home()).env("LC_ALL", "C.UTF-8").kill_on_drop(true);
         command.args(["--batch", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", ""]).args(arguments);
