@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use keystead_testbed::{Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Sks, Synapse, SynapseOptions};
+use keystead_testbed::{
+    Action, Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Recorded, Rule, Sks, Synapse, SynapseOptions,
+};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -45,10 +47,30 @@ pub struct Employee {
 pub struct Desk {
     /// In front of the homeserver.
     pub homeserver: Proxy,
+    _behind: Proxy,
     /// In front of the key server.
     pub keyserver: Proxy,
     /// Element Web.
     pub element: HostPage,
+}
+
+/// With `KEYSTEAD_TRACE` set, what went to the services is told when the run is over: paths only, no bodies, no tokens.
+impl Drop for Desk {
+    #[allow(clippy::print_stderr)]
+    fn drop(&mut self) {
+        if std::env::var_os("KEYSTEAD_TRACE").is_none() {
+            return;
+        }
+        let mut all = self.homeserver.requests();
+        all.extend(self.keyserver.requests());
+        all.sort_by_key(|request| request.at);
+        let Some(start) = all.first().map(|request| request.at) else { return };
+        for Recorded { asked, status, rule, at, .. } in all.iter().filter(|request| request.asked.method != "OPTIONS") {
+            let (after, status) = (at.duration_since(start).as_millis(), status.unwrap_or_default());
+            let rule = rule.as_deref().map(|rule| format!("  by rule {rule}")).unwrap_or_default();
+            eprintln!("{after:6} ms  {status:3}  {} {}{rule}", asked.method, asked.path);
+        }
+    }
 }
 
 impl Company {
@@ -107,11 +129,19 @@ impl Company {
     /// # Errors
     /// If no port is free.
     pub fn desk(&self) -> Result<Desk> {
-        let homeserver = Proxy::start(self.synapse.url())?;
+        let behind = Proxy::start(self.synapse.url())?;
+        // Synapse tells clients its own address when they log in: they would leave the way that we watch.
+        let stay = Action::rewrite_json(|_, answer| {
+            if let Some(answer) = answer.as_object_mut() {
+                answer.remove("well_known");
+            }
+        });
+        behind.add(Rule::when("login", |asked| asked.path.ends_with("/login"), stay));
+        let homeserver = Proxy::start(&behind.url())?;
         let keyserver = Proxy::start(self.sks.url())?;
         let options = HostPageOptions::default();
         let element = HostPage::start(&self.element, &homeserver.url(), self.synapse.server_name(), options)?;
-        Ok(Desk { homeserver, keyserver, element })
+        Ok(Desk { homeserver, _behind: behind, keyserver, element })
     }
 
     /// The policy of a usual organisation: a key server, a template for addresses, a certifier.
@@ -131,7 +161,7 @@ impl Company {
         })
     }
 
-    /// A browser with the extension and a policy.
+    /// A browser with the extension and a policy, and the extension on duty.
     ///
     /// # Errors
     /// If it does not start.

@@ -42,6 +42,7 @@ async fn nowhere(company: &Company, kind: BrowserKind) -> Result<()> {
     let mut policy = company.policy(&desk);
     policy["log_level"] = json!("debug");
     let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
+    browser.wait_until_installed().await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
 
