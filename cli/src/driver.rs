@@ -103,6 +103,8 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
                 (self.report)(&progress);
                 Answer::Done
             }
+            // There is no page of the extension to show it on.
+            Effect::Keep(_) => Answer::Failed,
         }
     }
 

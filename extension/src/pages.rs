@@ -51,8 +51,15 @@ pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
     if !named {
         return;
     }
-    let page_state =
-        Page { port, origin, session: None, confirmed: None, confirming: false, commands: BTreeMap::new(), open_requests: 0 };
+    let page_state = Page {
+        port,
+        origin,
+        session: None,
+        confirmed: None,
+        confirming: false,
+        commands: BTreeMap::new(),
+        open_requests: 0,
+    };
     state.pages.borrow_mut().insert(page, page_state);
 }
 

@@ -112,7 +112,7 @@ fn assemble(report: &Report, browser: Browser, stage: &Path) -> Result<()> {
         (root.join("extension/js"), "js"),
         (root.join("static/icons"), "icons"),
         (root.join("static/_locales"), "_locales"),
-        (root.join("static/policy.schema.json"), "policy.schema.json"),
+        (root.join("static/policy.managed.json"), "policy.managed.json"),
     ];
     for (from, to) in parts {
         if from.exists() {

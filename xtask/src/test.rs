@@ -99,7 +99,8 @@ fn wasm(browser: Browser) -> Result<()> {
     let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let runner = cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen-test-runner")?;
     let mut cargo = compiler.cargo("test");
-    cargo.args(["--package", "keystead-extension", "--lib", "--tests"]);
+    // The profile that the extension is tried with: its dependencies are compiled once for both.
+    cargo.args(["--package", "keystead-extension", "--lib", "--profile", "web-dev"]);
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner).env("WASM_BINDGEN_TEST_ONLY_WEB", "1");
     for name in ["CHROMEDRIVER", "GECKODRIVER", "SAFARIDRIVER"] {
         cargo.env_remove(name);

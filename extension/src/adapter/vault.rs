@@ -42,18 +42,12 @@ impl WebVault {
 
 impl KeyVault for WebVault {
     async fn admit(&self, id: &KeyId, key: RecoveryKey) -> Result<WrappedRecoveryKey, VaultError> {
-        let wrapping: CryptoKey = settle(
-            subtle()?
-                .generate_key_with_object(
-                    &object(&[("name", "AES-GCM".into()), ("length", 256.into())])?,
-                    false,
-                    &Array::of2(&"encrypt".into(), &"unwrapKey".into()),
-                )
-                .map_err(failed)?,
-        )
-        .await?
-        .dyn_into()
-        .map_err(failed)?;
+        // A key that is admitted again keeps its wrapping key: copies wrapped earlier must go on opening.
+        let (wrapping, new) = match self.wrapping_key(id).await {
+            Ok(known) => (known, false),
+            Err(VaultError::Absent) => (make_wrapping_key().await?, true),
+            Err(other) => return Err(other),
+        };
         let iv = *SecretBytes::<12>::make_random().map_err(|_| VaultError::Failed)?.expose("it is public");
         let clear = Uint8Array::from(key.bytes().expose("to be wrapped by the browser").as_slice());
         drop(key);
@@ -67,7 +61,9 @@ impl KeyVault for WebVault {
             return Err(VaultError::Failed);
         }
         sealed.copy_to(&mut ciphertext);
-        self.database.write(WRAPPING_KEYS, &self.slot(id), Some(&wrapping)).await.map_err(failed)?;
+        if new {
+            self.database.write(WRAPPING_KEYS, &self.slot(id), Some(&wrapping)).await.map_err(failed)?;
+        }
         Ok(WrappedRecoveryKey { iv, ciphertext })
     }
 
@@ -114,6 +110,13 @@ impl KeyVault for WebVault {
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError> {
         self.database.write(WRAPPING_KEYS, &self.slot(id), None).await.map_err(failed)
     }
+}
+
+async fn make_wrapping_key() -> Result<CryptoKey, VaultError> {
+    let algorithm = object(&[("name", "AES-GCM".into()), ("length", 256.into())])?;
+    let usages = Array::of2(&"encrypt".into(), &"unwrapKey".into());
+    let made = subtle()?.generate_key_with_object(&algorithm, false, &usages).map_err(failed)?;
+    settle(made).await?.dyn_into().map_err(failed)
 }
 
 fn gcm(iv: &[u8; 12], id: &KeyId) -> Result<Object, VaultError> {

@@ -1,0 +1,58 @@
+//! What Element does by itself at a first login, as far as the homeserver sees it: cross-signing keys and a key backup.
+
+use keystead_core::{
+    ident::UserId,
+    identity::{derive_backup_public, derive_public, sign_json},
+    recovery::{encode_seed, secret_name},
+    secret::{SecretBytes, SecretText},
+};
+use keystead_testbed::{Session, Synapse};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+/// The client's secrets.
+pub(crate) struct Element {
+    seeds: [(&'static str, SecretBytes<32>); 4],
+}
+
+impl Element {
+    /// Makes and publishes everything.
+    pub(crate) async fn set_up(synapse: &Synapse, session: &Session) -> Self {
+        let seed = || SecretBytes::<32>::make_random().unwrap();
+        let [master, self_signing, user_signing, backup] = [seed(), seed(), seed(), seed()];
+        let user = UserId::parse(&session.user_id).unwrap();
+        let document = |usage: &str, seed: &SecretBytes<32>| {
+            let public = derive_public(seed);
+            let key =
+                json!({ "user_id": user.as_str(), "usage": [usage], "keys": { public.key_id(): public.to_base64() } });
+            let mut key = object(key);
+            sign_json(&mut key, &user, &derive_public(&master).key_id(), &master).unwrap();
+            Value::Object(key)
+        };
+        let keys = json!({
+            "master_key": document("master", &master),
+            "self_signing_key": document("self_signing", &self_signing),
+            "user_signing_key": document("user_signing", &user_signing),
+        });
+        let token = Some(session.access_token.as_str());
+        let upload = "/_matrix/client/v3/keys/device_signing/upload";
+        synapse.call(Method::POST, upload, token, Some(&keys)).await.unwrap().ok().unwrap();
+        let mut auth_data = object(json!({ "public_key": derive_backup_public(&backup) }));
+        sign_json(&mut auth_data, &user, &derive_public(&master).key_id(), &master).unwrap();
+        let version = json!({ "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": auth_data });
+        let path = "/_matrix/client/v3/room_keys/version";
+        synapse.call(Method::POST, path, token, Some(&version)).await.unwrap().ok().unwrap();
+        let names = secret_name::ALL;
+        let seeds = [(names[0], master), (names[1], self_signing), (names[2], user_signing), (names[3], backup)];
+        Self { seeds }
+    }
+
+    /// The secrets as the client stores them.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, SecretText)> {
+        self.seeds.iter().map(|(name, seed)| (*name, encode_seed(seed)))
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}

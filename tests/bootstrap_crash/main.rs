@@ -1,0 +1,57 @@
+//! Guarantee G2 by force: a first set-up is stopped before and after every effect, and each of its requests goes wrong in
+//! every way, on a real homeserver, a real key server and the real gpg. After each, the next start must finish the job.
+//!
+//! The list of effects is the trace of an undisturbed run, so a new effect is a new row by itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod account;
+mod element;
+mod world;
+
+use keystead_core::status::State;
+use world::{Fault, World};
+
+/// A run that was disturbed may need this many starts; a person's browser has as many as it wants.
+const STARTS: usize = 3;
+
+async fn row(world: &World, fault: Fault) -> Result<(), String> {
+    let account = world.hire().await;
+    account.start(world, Some(fault)).await;
+    account.nothing_is_lost(world).await.map_err(|e| format!("after the crash: {e}"))?;
+    let mut state = State::Working;
+    for _ in 0..STARTS {
+        state = account.start(world, None).await.map_or(State::Working, |outcome| outcome.progress.state);
+        if state == State::Complete {
+            break;
+        }
+    }
+    if state != State::Complete {
+        return Err(format!("ended as {state:?}"));
+    }
+    account.is_whole(world).await
+}
+
+#[tokio::test]
+async fn a_set_up_that_is_disturbed_anywhere_is_finished_by_the_next_start() {
+    let world = World::start().await;
+    let undisturbed = world.hire().await;
+    let outcome = undisturbed.start(&world, None).await.expect("nothing stops it");
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    undisturbed.is_whole(&world).await.unwrap();
+    let trace = undisturbed.trace();
+    assert!(trace.len() > 30, "a trace of {} effects is not a whole set-up", trace.len());
+
+    let mut failed = Vec::new();
+    let mut rows = 0;
+    for (index, name) in trace.iter().enumerate() {
+        for fault in Fault::all_at(index, name) {
+            rows += 1;
+            if let Err(why) = row(&world, fault).await {
+                failed.push(format!("{fault:?} ({name}): {why}"));
+            }
+        }
+    }
+    println!("{rows} rows over {} effects, {} passed", trace.len(), rows - failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}

@@ -1,0 +1,92 @@
+//! The services, and what can go wrong.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use keystead_core::policy::Policy;
+use keystead_testbed::{Gpg, KeyKind, KeySpec, Sks, Synapse, SynapseOptions};
+use serde_json::json;
+
+use crate::account::Account;
+
+/// What goes wrong, and at which effect of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The process dies before the effect is performed.
+    DiesBefore(usize),
+    /// The process dies when the effect was performed, before it knows.
+    DiesAfter(usize),
+    /// From here on nothing reaches any server.
+    Offline(usize),
+    /// From here on the servers answer with this status.
+    Status(usize, u16),
+    /// The write is answered with success and lost.
+    Lost(usize),
+    /// The store, the vault or the page fails.
+    Fails(usize),
+}
+
+impl Fault {
+    /// All that can go wrong at an effect.
+    pub(crate) fn all_at(index: usize, name: &str) -> Vec<Self> {
+        let mut faults = vec![Self::DiesBefore(index), Self::DiesAfter(index)];
+        if name.starts_with("http") {
+            faults.push(Self::Offline(index));
+            faults.extend([500, 429, 401].map(|status| Self::Status(index, status)));
+        }
+        if name.contains("PUT ") {
+            faults.push(Self::Lost(index));
+        }
+        if ["store", "vault", "page"].iter().any(|kind| name.starts_with(kind)) {
+            faults.push(Self::Fails(index));
+        }
+        faults
+    }
+}
+
+/// The address in the one certificate that all accounts of this test share.
+const ADDRESS: &str = "everybody@example.org";
+
+/// The services that all rows share.
+pub(crate) struct World {
+    pub(crate) synapse: Synapse,
+    pub(crate) gpg: Gpg,
+    keyserver: Sks,
+    certifier: String,
+    people: AtomicU32,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let synapse = Synapse::start(SynapseOptions::default()).await.unwrap();
+        let keyserver = Sks::start().await.unwrap();
+        let gpg = Gpg::new().unwrap();
+        let certifier = gpg.generate(&KeySpec::new("IT <it@example.org>", KeyKind::Ed25519)).await.unwrap();
+        let person = gpg.generate(&KeySpec::new(&format!("Everybody <{ADDRESS}>"), KeyKind::Ed25519)).await.unwrap();
+        gpg.certify(&certifier, &person).await.unwrap();
+        keyserver.add_key(&gpg.export(&person).await.unwrap()).await.unwrap();
+        let certifier = gpg.export(&certifier).await.unwrap();
+        Self { synapse, gpg, keyserver, certifier, people: AtomicU32::new(0) }
+    }
+
+    /// A new account, as Element leaves it after a first login.
+    pub(crate) async fn hire(&self) -> Account {
+        let name = format!("person{}", self.people.fetch_add(1, Ordering::Relaxed));
+        self.synapse.register_user(&name, "a password").await.unwrap();
+        let session = self.synapse.login(&name, "a password").await.unwrap();
+        Account::new(self, &session).await
+    }
+
+    /// The policy that names the account's address and the certifier.
+    pub(crate) fn policy(&self, user: &str) -> Policy {
+        let policy = json!({
+            "deployments": [{
+                "origin": "http://localhost:8080",
+                "homeserver": self.synapse.url(),
+                "server_name": self.synapse.server_name(),
+            }],
+            "account": { "user_id": user, "address": ADDRESS },
+            "directory": { "hkp": [self.keyserver.url()], "certifiers": [self.certifier] },
+        });
+        Policy::parse(&policy).map_err(|e| (e.code, e.path)).unwrap()
+    }
+}
