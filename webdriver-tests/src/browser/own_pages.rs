@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use thirtyfour::common::command::FormatRequestData;
-use thirtyfour::{RequestData, SessionId, WebDriver, WindowHandle};
+use thirtyfour::{By, RequestData, SessionId, WebDriver, WindowHandle};
 
 use super::{Browser, BrowserKind};
 use crate::{PATIENCE, until};
@@ -126,7 +126,7 @@ impl Browser {
     pub async fn picture_of_popup(&self, to: &Path) -> Result<()> {
         self.in_own_page(async |session| {
             session.set_window_rect(0, 0, 420, 720).await?;
-            Ok(session.screenshot(to).await?)
+            Ok(session.find(By::Css("body")).await?.screenshot(to).await?)
         })
         .await
     }
