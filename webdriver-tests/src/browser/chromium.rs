@@ -7,13 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage};
+use super::{BrowserOptions, cage, headed};
 
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
 
-const ARGUMENTS: [&str; 10] = [
-    "--headless=new",
+const ARGUMENTS: [&str; 9] = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -56,6 +55,9 @@ pub(super) fn extension_is_loaded(private: &Path) -> Result<()> {
 /// What chromedriver is asked for.
 pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).to_vec();
+    if !headed() {
+        arguments.push("--headless=new".to_owned());
+    }
     arguments.push(format!("--user-data-dir={}", private.join("profile").display()));
     arguments.push(format!("--log-file={}", log(private).display()));
     arguments.push(format!("--load-extension={}", options.extension.dir().display()));

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage};
+use super::{BrowserOptions, cage, headed};
 
 /// Geckodriver on a port, and beside it a Firefox with the policy of this run.
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
@@ -61,11 +61,16 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
     let application = private.join("firefox");
     let program = ["firefox-esr", "firefox"].map(|name| application.join(name)).into_iter().find(|file| file.is_file());
     let program = program.context("the installed Firefox has no binary of a known name")?;
+    let mut arguments = vec![json!("-profile"), json!(profile)];
+    arguments.extend(["-width", "1280", "-height", "900"].map(Into::into));
+    if !headed() {
+        arguments.push("-headless".into());
+    }
     Ok(json!({
         "browserName": "firefox",
         "moz:firefoxOptions": {
             "binary": program,
-            "args": ["-headless", "-profile", profile, "-width", "1280", "-height", "900"],
+            "args": arguments,
             "prefs": {
                 "xpinstall.signatures.required": false,
                 // What the console of pages and of the extension says goes to the driver's output.

@@ -198,6 +198,11 @@ impl Drop for Browser {
     }
 }
 
+/// Whether a person wants to watch: `KEYSTEAD_HEADED` is set.
+fn headed() -> bool {
+    std::env::var_os("KEYSTEAD_HEADED").is_some_and(|value| !value.is_empty())
+}
+
 fn kill(id: u32) -> Result<()> {
     let status = std::process::Command::new("kill").args(["-KILL", &id.to_string()]).status()?;
     if !status.success() {
