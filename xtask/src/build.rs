@@ -65,6 +65,11 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
     fs::remove_dir_all(&stage).context("cannot remove what was put together")
 }
 
+/// Builds the page that stands in for Element Web.
+pub(crate) fn host_page() -> Result<()> {
+    run::loud(Command::new(keystead_tools::node()?).arg("build.mjs").current_dir(paths::host()))
+}
+
 fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     let mut cargo = compiler.cargo("build");
     cargo.args(["--package", "keystead-extension", "--profile", profile.name()]);

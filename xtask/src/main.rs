@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to a person")]
 
 mod build;
+mod demo;
 mod paths;
 mod report;
 mod run;
@@ -34,6 +35,18 @@ enum Task {
         /// Small and slow to build, as people install it.
         #[arg(long)]
         release: bool,
+    },
+    /// Show the main job: a new employee's first login, and the restore on a second device.
+    Demo {
+        /// In this browser.
+        #[arg(long, default_value = "chromium")]
+        browser: Browser,
+        /// In a window that you can watch; needs a display.
+        #[arg(long)]
+        headed: bool,
+        /// On this real Element Web build instead of the host page.
+        #[arg(long, value_name = "DIR")]
+        element_web: Option<PathBuf>,
     },
     /// Run all tests, or one part of them.
     Test {
@@ -85,6 +98,12 @@ fn run(arguments: Arguments) -> Result<()> {
         Task::Build { release } => {
             setup::setup()?;
             build::build(if release { build::Profile::Release } else { build::Profile::Development })
+        }
+        Task::Demo { browser, headed, element_web } => {
+            let wanted = demo::Wanted { browser, headed, element_web };
+            demo::check_display(&wanted)?;
+            setup::setup()?;
+            demo::demo(&wanted)
         }
         Task::Test { part, name, browser, element_web } => {
             setup::setup()?;

@@ -116,7 +116,7 @@ fn wasm(browser: Browser) -> Result<()> {
 fn prepare(wanted: &Wanted) -> Result<()> {
     build::build(Profile::Development)?;
     if wanted.element_web.is_none() {
-        run::loud(Command::new(keystead_tools::node()?).arg("build.mjs").current_dir(paths::host()))?;
+        build::host_page()?;
     }
     Ok(())
 }
