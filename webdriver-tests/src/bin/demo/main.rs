@@ -66,8 +66,9 @@ async fn tell(kind: BrowserKind, out: &Path, report: &mut Report) -> Result<()> 
     let bob = company.hire("bob").await?;
     report.done("the employee has an account, and an OpenPGP key that the company's certifier has certified");
 
-    let browser = company.browser(kind, company.policy(&desk)).await.context("the browser did not start")?;
-    report.done("the browser is open, with the extension and the company's policy");
+    let open = async { company.browser(kind, company.policy(&desk)).await.context("the browser did not start") };
+    let (browser, room_id) = tokio::try_join!(open, colleague_invites(&company, &bob, &ann))?;
+    report.done("the browser is open, with the extension and the company's policy; a colleague has made a room");
     note_versions(&company, &browser, report).await?;
 
     first_login(&browser, &desk, &ann, report).await.context("the first login did not come to its end")?;
@@ -76,7 +77,7 @@ async fn tell(kind: BrowserKind, out: &Path, report: &mut Report) -> Result<()> 
     browser.picture_of_popup(&out.join("popup.png")).await?;
     report.done("pictures are taken");
 
-    let event = colleague_writes(&company, &bob, &ann).await.context("a colleague cannot write to the employee")?;
+    let event = colleague_writes(&company, &room_id, &bob, &ann).await.context("a colleague cannot write")?;
     report.done("a colleague has written, and the message's key is in the backup");
     browser.quit().await?;
     report.done("the browser is closed, its profile is gone");
@@ -133,11 +134,15 @@ async fn first_login(browser: &Browser, desk: &Desk, who: &Employee, report: &mu
     Ok(())
 }
 
-/// A colleague writes an encrypted message while the employee's browser is the only device; waits for its key's backup.
-async fn colleague_writes(company: &Company, bob: &Employee, ann: &Employee) -> Result<Value> {
+/// A colleague makes an encrypted room and invites the employee; answers the room's id.
+async fn colleague_invites(company: &Company, bob: &Employee, ann: &Employee) -> Result<String> {
     let invite = json!({ "messages": [], "invite": [ann.user_id], "logout": true });
-    let room = company.client("send", bob, &invite).await?;
-    let room_id = room["roomId"].as_str().context("no room")?;
+    let room = company.client("send", bob, &invite).await.context("a colleague cannot make a room")?;
+    Ok(room["roomId"].as_str().context("the colleague's room has no id")?.to_owned())
+}
+
+/// A colleague writes an encrypted message while the employee's browser is the only device; waits for its key's backup.
+async fn colleague_writes(company: &Company, room_id: &str, bob: &Employee, ann: &Employee) -> Result<Value> {
     company.join(ann, room_id).await?;
     let message = json!({ "roomId": room_id, "messages": [MESSAGE], "awaitJoin": [ann.user_id], "logout": true });
     let sent = company.client("send", bob, &message).await?;
