@@ -77,10 +77,17 @@ pub(crate) async fn apply(state: &Rc<State>) {
     }
     patterns.sort();
     patterns.dedup();
-    // Pages that were open before have no hook: it must run before the page's own scripts.
-    if let Ok(true) = webextension::register_page_scripts(&patterns).await {
-        for tab in webextension::tabs(&patterns).await {
+    let new = webextension::register_page_scripts(&patterns).await.unwrap_or(false);
+    if patterns.is_empty() {
+        return;
+    }
+    for tab in webextension::tabs(&patterns).await {
+        if new {
+            // Pages that were open before have no hook: it must run before the page's own scripts.
             webextension::reload(tab).await;
+        } else {
+            // Pages that were open when the background was stopped say again who is logged in.
+            wasm_bindgen_futures::spawn_local(webextension::wake(tab));
         }
     }
 }
