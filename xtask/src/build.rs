@@ -54,13 +54,9 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
         run::loud(Command::new("cargo").args(["fetch", "--locked", "--quiet"]).current_dir(paths::root()))
     })?;
     report.step("background", || background(compiler, profile, &stage.join("background")))?;
-    if paths::root().join("Trunk.toml").is_file() {
-        report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
-    } else {
-        report.say("pages: left out, there is no Trunk.toml yet");
-    }
+    report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
     for browser in Browser::ALL {
-        report.step(&format!("dist/{}", browser.name()), || assemble(&report, browser, &stage))?;
+        report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage))?;
     }
     fs::remove_dir_all(&stage).context("cannot remove what was put together")
 }
@@ -106,7 +102,7 @@ fn optimise(module: &Path) -> Result<()> {
 }
 
 /// Puts one browser's extension together beside its final place, and moves it there.
-fn assemble(report: &Report, browser: Browser, stage: &Path) -> Result<()> {
+fn assemble(browser: Browser, stage: &Path) -> Result<()> {
     let root = paths::root();
     let whole = stage.join(browser.name());
     fs::create_dir_all(&whole)?;
@@ -120,11 +116,7 @@ fn assemble(report: &Report, browser: Browser, stage: &Path) -> Result<()> {
         (root.join("static/policy.managed.json"), "policy.managed.json"),
     ];
     for (from, to) in parts {
-        if from.exists() {
-            copy(&from, &whole.join(to))?;
-        } else {
-            report.say(&format!("{to}: left out, there is no {} yet", from.display()));
-        }
+        copy(&from, &whole.join(to))?;
     }
     let place = paths::dist().join(browser.name());
     if place.exists() {
