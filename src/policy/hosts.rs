@@ -1,52 +1,86 @@
-//! Which sites the policy needs: the host permissions that are asked of the person, or baked in at packaging.
+//! Which sites a policy needs: the host permissions that are asked of the person, or baked in at packaging.
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use url::Url;
 
 use super::Policy;
+use crate::ident::EmailAddress;
 
 impl Policy {
-    /// The match patterns of every site that this policy makes the extension act on or fetch from, each once, without
-    /// ports (Firefox allows none in a pattern).
-    ///
-    /// The Web Key Directory lies on the host of the person's address. Where no address is known beforehand, it is
-    /// expected on the deployment's own domain.
+    /// The match patterns of every site that this policy makes the extension act on or fetch from.
     #[must_use]
     pub fn host_patterns(&self) -> Vec<String> {
-        let mut urls: Vec<Url> = Vec::new();
-        for deployment in &self.deployments {
-            urls.extend(Url::parse(deployment.origin.as_str()).ok());
-            urls.extend(deployment.homeserver.url());
-            urls.extend(self.roster_url(deployment));
-            let manifest = self.integrity.as_ref().and_then(|integrity| integrity.url.as_ref());
-            urls.extend(manifest.and_then(|url| url.for_deployment(&deployment.origin)));
-        }
-        urls.extend(self.evidence.as_ref().and_then(|evidence| evidence.url.url()));
-        if let Some(directory) = &self.directory {
-            urls.extend(directory.hkp.iter().filter_map(super::KeyServerUrl::url));
-            if directory.wkd == Some(true) {
-                for domain in self.address_domains() {
-                    urls.extend(Url::parse(&format!("https://{domain}")).ok());
-                    urls.extend(Url::parse(&format!("https://openpgpkey.{domain}")).ok());
-                }
-            }
-        }
-        let pattern = |url: &Url| Some(format!("{}://{}/*", url.scheme(), url.host_str()?));
-        let patterns: BTreeSet<String> = urls.iter().filter_map(pattern).collect();
-        patterns.into_iter().collect()
+        host_patterns(&serde_json::to_value(self).unwrap_or_default())
     }
+}
 
-    fn address_domains(&self) -> BTreeSet<String> {
-        let account = self.account.as_ref().map(|account| account.address.domain().to_owned());
-        let template = self.address_for("a").map(|address| address.domain().to_owned());
-        let known: BTreeSet<String> = account.into_iter().chain(template).collect();
-        if !known.is_empty() {
-            return known;
+/// The match patterns of every site that a policy's document names, each once, without ports (Firefox allows none in a
+/// pattern). The document need not be checked: what is no URL names no site. So the options page can ask for access in
+/// the click that saves, without the OpenPGP code that checking takes.
+///
+/// The Web Key Directory lies on the host of the person's address. Where no address is known beforehand, it is expected on
+/// the deployment's own domain.
+#[must_use]
+pub fn host_patterns(document: &Value) -> Vec<String> {
+    let mut urls: Vec<Url> = Vec::new();
+    for deployment in list(&document["deployments"]) {
+        let origin = url(&deployment["origin"]);
+        let host = origin.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned();
+        for section in ["roster", "integrity"] {
+            let named = document[section]["url"].as_str().map(|text| text.replace("{host}", &host));
+            urls.extend(named.and_then(|text| Url::parse(&text).ok()));
         }
-        let host = |name: &str| name.rsplit_once(':').map_or(name, |(host, _)| host).to_owned();
-        self.deployments.iter().map(|deployment| host(deployment.server_name.as_str())).collect()
+        urls.extend(origin.into_iter().chain(url(&deployment["homeserver"])));
     }
+    urls.extend(url(&document["evidence"]["url"]));
+    let directory = &document["directory"];
+    urls.extend(list(&directory["hkp"]).filter_map(key_server));
+    if directory["wkd"] == true {
+        for domain in address_domains(document) {
+            urls.extend(Url::parse(&format!("https://{domain}")).ok());
+            urls.extend(Url::parse(&format!("https://openpgpkey.{domain}")).ok());
+        }
+    }
+    let pattern = |url: &Url| {
+        let web = matches!(url.scheme(), "https" | "http");
+        Some(format!("{}://{}/*", url.scheme(), url.host_str()?)).filter(|_| web)
+    };
+    urls.iter().filter_map(pattern).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn url(value: &Value) -> Option<Url> {
+    Url::parse(value.as_str()?).ok()
+}
+
+fn key_server(value: &Value) -> Option<Url> {
+    let (scheme, rest) = value.as_str()?.split_once("://")?;
+    let scheme = match scheme {
+        "hkps" => "https",
+        "hkp" => "http",
+        other => other,
+    };
+    Url::parse(&format!("{scheme}://{rest}")).ok()
+}
+
+fn address_domains(document: &Value) -> BTreeSet<String> {
+    let account = document["account"]["address"].as_str().map(str::to_owned);
+    let template = document["directory"]["address_template"].as_str().map(|text| text.replace("{localpart}", "a"));
+    let addresses = account.into_iter().chain(template);
+    let known: BTreeSet<String> = addresses
+        .filter_map(|text| EmailAddress::parse(&text).ok())
+        .map(|address| address.domain().to_owned())
+        .collect();
+    if !known.is_empty() {
+        return known;
+    }
+    let host = |name: &str| name.rsplit_once(':').map_or(name, |(host, _)| host).to_owned();
+    list(&document["deployments"]).filter_map(|deployment| deployment["server_name"].as_str()).map(host).collect()
 }
 
 #[cfg(test)]
@@ -55,32 +89,53 @@ mod tests {
 
     use super::*;
 
-    fn patterns(directory: serde_json::Value) -> Vec<String> {
-        let document = json!({
+    fn document(more: &Value) -> Value {
+        let mut document = json!({
             "deployments": [{
                 "origin": "https://chat.example.org",
                 "homeserver": "https://matrix.example.org:8448",
                 "server_name": "example.org",
             }],
-            "directory": directory,
         });
-        Policy::parse(&document).unwrap().host_patterns()
+        for (field, value) in more.as_object().unwrap() {
+            document[field] = value.clone();
+        }
+        document
+    }
+
+    fn patterns(more: &Value) -> Vec<String> {
+        host_patterns(&document(more))
     }
 
     #[test]
     fn a_pattern_for_every_site_and_no_more() {
-        assert_eq!(
-            patterns(json!({ "hkp": ["https://keys.example.org:11371", "https://keys.example.org"] })),
-            ["https://chat.example.org/*", "https://keys.example.org/*", "https://matrix.example.org/*"],
-        );
+        let more = json!({ "directory": { "hkp": ["https://keys.example.org:11371", "hkps://keys.example.org"] } });
+        let expected = ["https://chat.example.org/*", "https://keys.example.org/*", "https://matrix.example.org/*"];
+        assert_eq!(patterns(&more), expected);
+        assert_eq!(Policy::parse(&document(&more)).unwrap().host_patterns(), expected);
+    }
+
+    #[test]
+    fn signed_documents_may_lie_on_a_host_for_each_deployment() {
+        let more = json!({ "roster": { "url": "https://it.example.org/{host}/roster.json", "signers": [] } });
+        assert!(patterns(&more).contains(&"https://it.example.org/*".to_owned()));
     }
 
     #[test]
     fn web_key_directories_lie_on_the_domain_of_the_address() {
-        let guessed = patterns(json!({ "wkd": true }));
+        let guessed = patterns(&json!({ "directory": { "wkd": true } }));
         assert!(guessed.contains(&"https://openpgpkey.example.org/*".to_owned()), "{guessed:?}");
-        let known = patterns(json!({ "wkd": true, "address_template": "{localpart}@mail.example.net" }));
+        let template = json!({ "directory": { "wkd": true, "address_template": "{localpart}@mail.example.net" } });
+        let known = patterns(&template);
         assert!(known.contains(&"https://openpgpkey.mail.example.net/*".to_owned()), "{known:?}");
         assert!(!known.contains(&"https://openpgpkey.example.org/*".to_owned()), "{known:?}");
+    }
+
+    #[test]
+    fn what_is_no_web_address_names_no_site() {
+        let more =
+            json!({ "directory": { "hkp": ["file:///etc/passwd", "keys", 7] }, "evidence": { "url": "data:x" } });
+        assert_eq!(patterns(&more).len(), 2);
+        assert!(host_patterns(&json!({ "deployments": [{ "origin": 1 }] })).is_empty());
     }
 }

@@ -22,6 +22,7 @@ pub use choices::{
     UnsignedDevices,
 };
 pub use error::PolicyError;
+pub use hosts::host_patterns;
 pub use in_force::{InForce, LastGood, Offered};
 pub use schema::{SCHEMA, browser_schema, schema};
 pub use types::{
