@@ -52,16 +52,14 @@ pub(crate) async fn show(stage: &Stage) {
 fn draw(status: &Status, bell: &Bell) -> El {
     let own = matches!(status.policy, PolicySource::Own | PolicySource::None);
     let mut page = page(own);
-    if let Some((code, path)) = &status.policy_problem {
-        let mut card = el("section").class("card").child(super::problem(*code, Tone::Bad));
-        if !path.is_empty() {
-            card = card
-                .child(el("p").class("small").text(&Msg("policy_field").text()).text(" ").child(el("code").text(path)));
-        }
-        page = page.child(card);
+    // That there is no policy is said below, in more words.
+    let problem = status.policy_problem.as_ref().filter(|(code, _)| *code != Code::PolAbsent);
+    if let Some((code, path)) = problem {
+        page = page.child(policy_problem(*code, path));
     }
     match status.policy {
         PolicySource::None => page.child(no_policy()),
+        PolicySource::AskIt if problem.is_some() => page,
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
@@ -105,6 +103,14 @@ fn banner(shown: Headline, detail: &str) -> El {
         .child(el("span").class("sign").child(sign))
         .child(el("h2").text(&shown.title.text()))
         .child(el("p").text(detail))
+}
+
+fn policy_problem(code: Code, path: &str) -> El {
+    let card = el("section").class("card").child(super::problem(code, Tone::Bad));
+    if path.is_empty() {
+        return card;
+    }
+    card.child(el("p").class("small").text(&Msg("policy_field").text()).text(" ").child(el("code").text(path)))
 }
 
 fn no_policy() -> El {

@@ -207,7 +207,8 @@ impl List {
         for entry in value.and_then(Value::as_array).into_iter().flatten() {
             list.add(Some(entry));
         }
-        if shape.required && list.rows.borrow().is_empty() {
+        // The first deployment waits to be filled in; a certificate within a section that nobody wants does not.
+        if shape.required && matches!(item.kind, Kind::Section(_)) && list.rows.borrow().is_empty() {
             list.add(None);
         }
         let adding = list.clone();

@@ -7,7 +7,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use keystead_core::{
     error::Code,
-    policy::{Policy, PolicyError},
+    policy::host_patterns,
     status::{PageRequest, PolicySource, Status},
 };
 use serde_json::{Map, Value};
@@ -123,18 +123,18 @@ impl Options {
         form.as_ref().and_then(Widget::read).unwrap_or_else(|| Value::Object(Map::new()))
     }
 
-    /// Checks, asks for access while the click still counts as one, then saves.
+    /// Asks for access while the click still counts as one, then saves; the background checks.
     fn save(self: &Rc<Self>) {
         self.clear();
         let document = self.document();
-        let policy = match Policy::parse(&document) {
-            Ok(policy) => policy,
-            Err(PolicyError { code, path, expected }) => return self.mark(code, &path, Some(&expected)),
-        };
-        let granted = browser::request_hosts(&policy.host_patterns());
+        let patterns = host_patterns(&document);
+        // Where there is no site to ask for, the background says what is missing.
+        let granted = (!patterns.is_empty()).then(|| browser::request_hosts(&patterns));
         let options = self.clone();
         spawn_local(async move {
-            if !granted.await {
+            if let Some(granted) = granted
+                && !granted.await
+            {
                 return options.stage.trouble(&Msg("options_denied").text());
             }
             let request = PageRequest::SaveOwnPolicy { policy: document };
@@ -154,21 +154,13 @@ impl Options {
             .filter(Value::is_object);
         self.clear();
         let Some(document) = document else { return self.stage.trouble(&Msg("options_import_bad").text()) };
-        match Policy::parse(&document) {
-            Ok(_) => {
-                self.editable(&document);
-                self.say(Msg("options_imported"));
-            }
-            // What the form has no place for would be lost in it: refused, and said where.
-            Err(PolicyError { code: code @ (Code::PolField | Code::PolType), path, .. }) => {
-                let text = format!("{} {} {path}", text::sentence(code), Msg("policy_field").text());
-                self.stage.trouble(&text);
-            }
-            Err(PolicyError { code, path, expected }) => {
-                self.editable(&document);
-                self.mark(code, &path, Some(&expected));
-            }
+        // What the form has no place for would be lost in it: refused, and said where.
+        if let Err((code, path)) = shape::fits(&self.shapes, &document) {
+            let text = format!("{} {} {path}", text::sentence(code), Msg("policy_field").text());
+            return self.stage.trouble(&text);
         }
+        self.editable(&document);
+        self.say(Msg("options_imported"));
     }
 
     fn export(&self) {

@@ -1,6 +1,6 @@
 //! What the form looks like: the policy's schema, read for people.
 
-use keystead_core::policy;
+use keystead_core::{error::Code, policy};
 use serde_json::Value;
 
 use crate::text;
@@ -69,6 +69,23 @@ impl Shape {
     pub(crate) fn help(&self) -> Option<String> {
         self.help.as_ref().map(|help| text::named(&format!("{}_help", self.name)).unwrap_or_else(|| help.clone()))
     }
+
+    fn fits(&self, value: &Value, path: &str) -> Result<(), (Code, String)> {
+        let entries = |item: &dyn Fn(&Value, &str) -> Result<(), (Code, String)>| match value.as_array() {
+            Some(all) => all.iter().enumerate().try_for_each(|(at, one)| item(one, &format!("{path}[{at}]"))),
+            None => Err((Code::PolType, path.to_owned())),
+        };
+        let is = |yes: bool, path: &str| if yes { Ok(()) } else { Err((Code::PolType, path.to_owned())) };
+        match &self.kind {
+            Kind::Section(fields) => fields_fit(fields, value, path),
+            Kind::List(item) => entries(&|one, path| item.fits(one, path)),
+            Kind::Choices(words) => entries(&|one, path| is(words.iter().any(|word| one == word), path)),
+            Kind::Choice(words) => is(words.iter().any(|word| value == word), path),
+            Kind::Switch { .. } => is(value.is_boolean(), path),
+            Kind::Whole { .. } => is(value.is_i64() || value.is_u64(), path),
+            Kind::Line | Kind::Certificate => is(value.is_string(), path),
+        }
+    }
 }
 
 fn fields(node: &Value, name: &str) -> Vec<Shape> {
@@ -101,6 +118,23 @@ fn shape(node: &Value, field: &str, name: String, required: bool) -> Shape {
     Shape { field: field.to_owned(), name, title, help, required, kind }
 }
 
+/// Has the form a place for everything in the document?
+///
+/// # Errors
+/// [`Code::PolField`] or [`Code::PolType`] and the path of the first field that it has none for.
+pub(crate) fn fits(shapes: &[Shape], document: &Value) -> Result<(), (Code, String)> {
+    fields_fit(shapes, document, "")
+}
+
+fn fields_fit(shapes: &[Shape], value: &Value, path: &str) -> Result<(), (Code, String)> {
+    let Some(all) = value.as_object() else { return Err((Code::PolType, path.to_owned())) };
+    all.iter().try_for_each(|(field, value)| {
+        let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
+        let shape = shapes.iter().find(|shape| &shape.field == field).ok_or((Code::PolField, path.clone()))?;
+        shape.fits(value, &path)
+    })
+}
+
 /// One step of a path such as `deployments[0].homeserver`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step<'p> {
@@ -123,6 +157,8 @@ pub(crate) fn first_step(path: &str) -> Option<(Step<'_>, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn at<'s>(shapes: &'s [Shape], field: &str) -> &'s Shape {
@@ -165,6 +201,23 @@ mod tests {
             }
         }
         Shape::of_policy().iter().for_each(walk);
+    }
+
+    #[test]
+    fn what_the_form_has_no_place_for_is_found() {
+        let shapes = Shape::of_policy();
+        let good = json!({ "deployments": [{ "origin": "" }], "directory": { "wkd": true }, "integrity": { "passive": ["font"] } });
+        assert_eq!(fits(&shapes, &good), Ok(()));
+        let bad = [
+            (json!({ "directory": { "certifers": [] } }), Code::PolField, "directory.certifers"),
+            (json!({ "deployments": [{}, { "origin": 1 }] }), Code::PolType, "deployments[1].origin"),
+            (json!({ "directory": { "on_missing": "never" } }), Code::PolType, "directory.on_missing"),
+            (json!({ "restore": { "retain_hours": 1.5 } }), Code::PolType, "restore.retain_hours"),
+            (json!([]), Code::PolType, ""),
+        ];
+        for (document, code, path) in bad {
+            assert_eq!(fits(&shapes, &document), Err((code, path.to_owned())));
+        }
     }
 
     #[test]
