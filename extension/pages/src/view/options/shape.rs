@@ -8,6 +8,9 @@ use crate::text;
 /// What an armored certificate is called in the schema: the one kind of text that has many lines.
 const CERTIFICATE: &str = "Armored certificate";
 
+/// Whether the form has a place for something: if not, why, and at which path.
+pub(crate) type Fits = Result<(), (Code, String)>;
+
 /// One field of the policy.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shape {
@@ -70,8 +73,8 @@ impl Shape {
         self.help.as_ref().map(|help| text::named(&format!("{}_help", self.name)).unwrap_or_else(|| help.clone()))
     }
 
-    fn fits(&self, value: &Value, path: &str) -> Result<(), (Code, String)> {
-        let entries = |item: &dyn Fn(&Value, &str) -> Result<(), (Code, String)>| match value.as_array() {
+    fn fits(&self, value: &Value, path: &str) -> Fits {
+        let entries = |item: &dyn Fn(&Value, &str) -> Fits| match value.as_array() {
             Some(all) => all.iter().enumerate().try_for_each(|(at, one)| item(one, &format!("{path}[{at}]"))),
             None => Err((Code::PolType, path.to_owned())),
         };
@@ -122,11 +125,11 @@ fn shape(node: &Value, field: &str, name: String, required: bool) -> Shape {
 ///
 /// # Errors
 /// [`Code::PolField`] or [`Code::PolType`] and the path of the first field that it has none for.
-pub(crate) fn fits(shapes: &[Shape], document: &Value) -> Result<(), (Code, String)> {
+pub(crate) fn fits(shapes: &[Shape], document: &Value) -> Fits {
     fields_fit(shapes, document, "")
 }
 
-fn fields_fit(shapes: &[Shape], value: &Value, path: &str) -> Result<(), (Code, String)> {
+fn fields_fit(shapes: &[Shape], value: &Value, path: &str) -> Fits {
     let Some(all) = value.as_object() else { return Err((Code::PolType, path.to_owned())) };
     all.iter().try_for_each(|(field, value)| {
         let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
