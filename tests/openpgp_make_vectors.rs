@@ -120,6 +120,18 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// The same keys as a certificate of 2010.
+    fn of_2010(mut self, hash: HashAlgorithm) -> Vec<Packet> {
+        let made = 1_262_304_000;
+        self.primary.set_creation_time(time(made)).unwrap();
+        self.subkey.set_creation_time(time(made)).unwrap();
+        let id = self.sign_user_id(&self, ANN, binding(made).set_hash_algo(hash));
+        let bound = self.bind_subkey(subkey_binding(made).set_hash_algo(hash));
+        self.certificate(vec![], vec![(ANN, vec![id])], vec![bound])
+    }
+}
+
 fn dated(kind: SignatureType, at: u64) -> SignatureBuilder {
     SignatureBuilder::new(kind).set_hash_algo(HashAlgorithm::SHA256).set_signature_creation_time(time(at)).unwrap()
 }
@@ -339,6 +351,8 @@ fn user_ids() {
         ("two", "two addresses, the wanted one last", "Eve <eve@evil.net> <ann@example.org>"),
         ("two-first", "two addresses, the wanted one first", "Ann <ann@example.org> <eve@evil.net>"),
         ("two-list", "two addresses in one pair of brackets", "Ann <ann@example.org, eve@evil.net>"),
+        ("two-name", "another address is the name", "eve@evil.net <ann@example.org>"),
+        ("two-comment", "another address is the comment", "Eve (eve@evil.net) <ann@example.org>"),
         ("in-name", "the wanted address is only the name", "ann@example.org <eve@evil.net>"),
         ("in-comment", "the wanted address is only the comment", "Eve (ann@example.org) <eve@evil.net>"),
         ("behind", "text behind the brackets", "<ann@example.org> (not really)"),
@@ -424,18 +438,13 @@ fn algorithms() {
         let keys = Keys::of(primary, Key4::generate_ecc(false, curve).unwrap().into());
         vector(&format!("accepted-{name}"), "a curve of NIST", "accepted", "", &[keys.good(vec![])]);
     }
-    vector("clock-behind", "SHA-1, at a time when it was still believed", weak, "at: 1356998400\n", &[old_sha1()]);
-}
-
-/// A certificate of 2010 as it was usual then.
-fn old_sha1() -> Vec<Packet> {
-    let mut old = Keys::new();
-    let made = 1_262_304_000;
-    old.primary.set_creation_time(time(made)).unwrap();
-    old.subkey.set_creation_time(time(made)).unwrap();
-    let sha1 = |builder: SignatureBuilder| builder.set_hash_algo(HashAlgorithm::SHA1);
-    let id = old.sign_user_id(&old, ANN, sha1(binding(made)));
-    old.certificate(vec![], vec![(ANN, vec![id])], vec![old.bind_subkey(sha1(subkey_binding(made)))])
+    let then = "at: 1356998400\n";
+    let old = |keys: Keys, hash| vec![keys.of_2010(hash)];
+    let (sha1, sha256) = (HashAlgorithm::SHA1, HashAlgorithm::SHA256);
+    vector("accepted-clock-behind", "SHA-256, at an earlier time", "accepted", then, &old(Keys::new(), sha256));
+    vector("clock-behind-sha1", "SHA-1, at a time when it was still believed", weak, then, &old(Keys::new(), sha1));
+    let keys = Keys::of(rsa(1024).into(), Key4::generate_rsa(1024).unwrap().into());
+    vector("clock-behind-rsa-1024", "RSA with 1024 bits, when that was still believed", weak, then, &old(keys, sha256));
 }
 
 fn subkeys() {
