@@ -11,7 +11,10 @@ use std::{
 
 use sequoia_openpgp::{
     Cert,
-    cert::{Preferences, ValidCert, amalgamation::ValidUserIDAmalgamation},
+    cert::{
+        Preferences, ValidCert,
+        amalgamation::{ValidUserIDAmalgamation, key::ValidErasedKeyAmalgamation},
+    },
     packet::{
         Key,
         key::{PublicParts, UnspecifiedRole},
@@ -23,7 +26,7 @@ use sequoia_openpgp::{
 use super::{
     Certificate,
     user_id::{same_mailbox, user_id_address},
-    validity::{created, is_revoked, lenient_policy, policy_at, system_time, user_id_revoked},
+    validity::{can_use, created, is_revoked, lenient_policy, policy_at, system_time, user_id_revoked},
 };
 use crate::{
     error::{Code, Coded},
@@ -63,7 +66,9 @@ pub enum Rejection {
     /// No valid (self-signed, unrevoked, unexpired) user ID names the address, or nothing in it is validly self-signed.
     #[error("the certificate has no valid user ID with the address")]
     Address,
-    /// It has no key for encryption that is valid, alive and not revoked.
+    /// It has no key for encryption that is valid, alive, not revoked and of a kind that we can encrypt to. (Said second
+    /// where its primary key is of a kind that we cannot verify with, since nothing else can be found out then: curves
+    /// but those of NIST and 25519, RSA above 4096 bits, ElGamal.)
     #[error("the certificate has no key for encryption")]
     Encryption,
     /// No certifier vouches for the user ID, or not any more: revoked, expired, or the certifier itself is.
@@ -118,6 +123,7 @@ impl fmt::Debug for RecipientAccepted {
     }
 }
 
+type ValidKey<'a> = ValidErasedKeyAmalgamation<'a, PublicParts>;
 type UserIds<'a> = Vec<ValidUserIDAmalgamation<'a>>;
 
 impl AcceptanceRule {
@@ -133,6 +139,9 @@ impl AcceptanceRule {
         let named = self.address.is_some() || self.fingerprint.is_some();
         if !named || self.fingerprint.as_ref().is_some_and(|wanted| *wanted != fingerprint) {
             return Err(Rejection::Fingerprint);
+        }
+        if !can_use(cert.primary_key().key()) {
+            return Err(Rejection::Encryption);
         }
         if is_revoked(cert) {
             return Err(Rejection::Revoked);
@@ -214,8 +223,9 @@ fn at_time<'a>(cert: &'a Cert, policy: &'a dyn Policy, time: SystemTime) -> Opti
 /// The keys that the owner means for encryption and that are valid, alive and not revoked.
 fn encryption_keys(valid: &ValidCert<'_>) -> Vec<Key<PublicParts, UnspecifiedRole>> {
     // The two purposes add up: a key for either will do (RFC 9580, section 5.2.3.29).
-    let candidates = valid.keys().alive().supported().for_transport_encryption().for_storage_encryption();
-    candidates.filter(|key| key.self_revocations().next().is_none()).map(|key| key.key().clone()).collect()
+    let candidates = valid.keys().alive().for_transport_encryption().for_storage_encryption();
+    let usable = |key: &ValidKey<'_>| key.self_revocations().next().is_none() && can_use(key.key());
+    candidates.filter(usable).map(|key| key.key().clone()).collect()
 }
 
 /// When this certifier vouched for this user ID, if it did and still does.

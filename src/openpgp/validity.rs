@@ -5,7 +5,11 @@ use std::time::{Duration, SystemTime};
 use sequoia_openpgp::{
     Cert,
     cert::amalgamation::ComponentAmalgamation,
-    packet::{Signature, UserID},
+    crypto::mpi::PublicKey,
+    packet::{
+        Key, Signature, UserID,
+        key::{KeyParts, KeyRole},
+    },
     policy::{AsymmetricAlgorithm, StandardPolicy},
     types::HashAlgorithm,
 };
@@ -34,6 +38,22 @@ pub(super) fn policy_at(at: UnixMillis) -> StandardPolicy<'static> {
 /// revocations. Never to accept anything.
 pub(super) fn lenient_policy() -> StandardPolicy<'static> {
     StandardPolicy::at(SystemTime::UNIX_EPOCH)
+}
+
+/// The largest RSA modulus that the cryptographic backend takes, in bits.
+const MAX_RSA_BITS: usize = 4096;
+
+/// Is this a kind of key that we can verify with and encrypt to?
+pub(super) fn can_use<P: KeyParts, R: KeyRole>(key: &Key<P, R>) -> bool {
+    // Sequoia's own filter looks at the algorithm only, not at the curve.
+    let shape = match key.mpis() {
+        PublicKey::RSA { n, .. } => n.bits() <= MAX_RSA_BITS,
+        PublicKey::EdDSA { curve, .. } | PublicKey::ECDSA { curve, .. } | PublicKey::ECDH { curve, .. } => {
+            curve.is_supported()
+        }
+        _ => true,
+    };
+    shape && key.pk_algo().is_supported()
 }
 
 /// Is there any revocation of the certificate? Hard or soft, whatever its date, its algorithms and newer
