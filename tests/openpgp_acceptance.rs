@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 use keystead_core::{
     error::{Code, Coded},
     ident::{EmailAddress, Fingerprint},
-    openpgp::{AcceptanceRule, Certificate, RecipientAccepted, Rejection},
+    openpgp::{AcceptanceRule, Certificate, RecipientAccepted, Rejection, seal},
+    secret::SecretText,
     time::UnixMillis,
 };
 
@@ -146,6 +147,16 @@ fn the_first_reason_in_the_documented_order_is_given() {
         (accepted.fingerprint(), accepted.user_id()),
         (&good.certificate.fingerprint(), "Ann Lee <ann@example.org>")
     );
+}
+
+#[test]
+fn whatever_is_accepted_can_be_sealed_to() {
+    let text = SecretText::new("EsT1".to_owned());
+    for v in read_all() {
+        if let Ok(accepted) = v.rule.accept(&v.certificate, v.at) {
+            assert!(seal(&text, &[accepted]).is_ok(), "{}", v.name);
+        }
+    }
 }
 
 #[test]

@@ -10,12 +10,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use keystead_testbed::Gpg;
 use sequoia_openpgp::{
     Packet,
     armor::{Kind, Writer},
     packet::{
         Key, Signature, UserID,
-        key::{Key4, PrimaryRole, SecretParts, SubordinateRole},
+        key::{Key4, PrimaryRole, PublicParts, SecretParts, SubordinateRole},
         signature::SignatureBuilder,
     },
     serialize::Serialize,
@@ -191,9 +192,9 @@ fn vector(name: &str, about: &str, expect: &str, more: &str, copies: &[Vec<Packe
     fs::write(folder("acceptance").join(format!("{name}.txt")), text).unwrap();
 }
 
-#[test]
+#[tokio::test]
 #[ignore = "writes the vectors anew"]
-fn make() {
+async fn make() {
     for entry in fs::read_dir(folder("acceptance")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -202,6 +203,42 @@ fn make() {
     algorithms();
     subkeys();
     certifications();
+    unsupported().await;
+}
+
+/// Kinds of keys that only GnuPG makes here.
+async fn unsupported() {
+    let none = "KS-DIR-NO-ENCRYPTION";
+    let ann = Keys::new();
+    let mut packets = ann.good(vec![]);
+    packets.truncate(3);
+    // Nobody has to know how this modulus is factored.
+    let large: Key<PublicParts, SubordinateRole> =
+        Key4::import_public_rsa(&[1, 0, 1], &[0xff; 5120 / 8], time(MADE)).unwrap().into();
+    let mut signer = ann.primary.clone().into_keypair().unwrap();
+    let bound = subkey_binding(MADE).sign_subkey_binding(&mut signer, None, &large).unwrap();
+    packets.extend([large.into(), bound.into()]);
+    vector("unsupported-rsa-5120", "the subkey is RSA with more bits than we can use", none, "", &[packets]);
+
+    let gpg = Gpg::new().unwrap();
+    for (name, about, primary, subkey, expect) in [
+        ("unsupported-primary", "the primary key is on a Brainpool curve", "brainpoolP256r1", "cv25519", none),
+        ("unsupported-subkey", "the subkey is on a Brainpool curve", "ed25519", "brainpoolP256r1", none),
+        ("accepted-rsa-4096", "the subkey is RSA with as many bits as we can use", "ed25519", "rsa4096", "accepted"),
+    ] {
+        let clock = ["--faked-system-time=20260601T000000"];
+        let run = async |command: &[&str]| gpg.run(&[&clock, command].concat(), b"").await.unwrap();
+        let id = format!("{name} <ann@example.org>");
+        run(&["--quick-generate-key", &id, primary, "cert", "never"]).await;
+        let listed = run(&["--with-colons", "--list-keys", &format!("={id}")]).await;
+        let listed = String::from_utf8(listed).unwrap();
+        let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap();
+        let fingerprint = fingerprint.trim_end_matches(':');
+        run(&["--quick-add-key", fingerprint, subkey, "encr", "never"]).await;
+        let armored = gpg.export(fingerprint).await.unwrap();
+        let text = format!("about: {about}\nexpect: {expect}\nat: {AT}\naddress: ann@example.org\n\n{armored}");
+        fs::write(folder("acceptance").join(format!("{name}.txt")), text).unwrap();
+    }
 }
 
 fn certificates() {
