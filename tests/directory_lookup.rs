@@ -1,5 +1,7 @@
 //! Lookups against sources that tell the truth, lie, are slow or gone: a scripted network, no real one.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use keystead_core::{

@@ -1,5 +1,7 @@
 //! The real key server and the real Web Key Directory tool.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{fs, process::Command};
 
 use keystead_core::{

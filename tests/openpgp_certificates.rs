@@ -1,5 +1,7 @@
 //! Reading certificates: several in one input, other things in their place, floods, and damaged ones.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{
     fs,
     path::PathBuf,

@@ -1,5 +1,7 @@
 //! What is sealed and signed here, the real GnuPG opens and verifies; and the other way round.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{
     fs,
     path::PathBuf,

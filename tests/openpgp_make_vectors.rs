@@ -3,6 +3,8 @@
 //! Every certificate is Ann's, made of the same parts in the same way; each vector changes one thing. Keys are random, so
 //! the files differ from run to run; what they are to show does not.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{
     fs,
     io::Write,

@@ -1,5 +1,7 @@
 //! Detached signatures: who counts as a signer, and when.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
+
 use std::{
     fs,
     path::PathBuf,
