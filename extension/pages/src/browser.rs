@@ -84,6 +84,15 @@ pub(crate) async fn own_policy() -> Option<serde_json::Value> {
     ask::<Option<serde_json::Value>>(&PageRequest::OwnPolicy).await.ok().flatten()
 }
 
+/// The document that the policy in force is read from: the organisation's, else the person's own.
+pub(crate) async fn policy_document() -> Option<serde_json::Value> {
+    let managed = managed_policy().await;
+    match managed.filter(|policy| policy.as_object().is_some_and(|fields| !fields.is_empty())) {
+        Some(managed) => Some(managed),
+        None => own_policy().await,
+    }
+}
+
 /// A text file of the extension's package.
 pub(crate) async fn read_file(path: &str) -> Option<String> {
     let answer = JsFuture::from(gloo::utils::window().fetch_with_str(path)).await.ok()?;

@@ -64,12 +64,7 @@ pub(crate) async fn choose() {
 }
 
 async fn wanted() -> Option<Language> {
-    let managed = browser::managed_policy().await;
-    let policy = match managed.filter(|policy| policy.as_object().is_some_and(|fields| !fields.is_empty())) {
-        Some(policy) => policy,
-        None => browser::own_policy().await?,
-    };
-    serde_json::from_value(policy.get("language")?.clone()).ok()
+    serde_json::from_value(browser::policy_document().await?.get("language")?.clone()).ok()
 }
 
 /// A text in the chosen language, else in the browser's; empty where there is none of that name.

@@ -2,6 +2,7 @@
 
 use keystead_core::{
     error::Code,
+    policy::host_patterns,
     status::{DeploymentView, PageRequest, PolicySource, RecipientView, Role, State, Status},
 };
 use wasm_bindgen_futures::spawn_local;
@@ -32,7 +33,8 @@ pub(crate) async fn show(stage: &Stage) {
             Ok(status) => {
                 let working = status.deployments.iter().any(|one| one.progress.state == State::Working);
                 if drawn.as_ref() != Some(&status) {
-                    stage.show(draw(&status, &bell));
+                    let hosts = hosts_to_ask(&status).await;
+                    stage.show(draw(&status, &hosts, &bell));
                     stage.say(&spoken(&status));
                     drawn = Some(status);
                 }
@@ -49,7 +51,15 @@ pub(crate) async fn show(stage: &Stage) {
     }
 }
 
-fn draw(status: &Status, bell: &Bell) -> El {
+/// What a click on *Allow access* asks for: known before the click, because nothing may be awaited in it.
+async fn hosts_to_ask(status: &Status) -> Vec<String> {
+    if status.deployments.iter().all(|one| one.permitted) {
+        return Vec::new();
+    }
+    browser::policy_document().await.map(|document| host_patterns(&document)).unwrap_or_default()
+}
+
+fn draw(status: &Status, hosts: &[String], bell: &Bell) -> El {
     let own = matches!(status.policy, PolicySource::Own | PolicySource::None);
     let mut page = page(own);
     // That there is no policy is said below, in more words.
@@ -63,7 +73,7 @@ fn draw(status: &Status, bell: &Bell) -> El {
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
-            page.children(status.deployments.iter().enumerate().map(|(at, one)| deployment(at, one, bell)))
+            page.children(status.deployments.iter().enumerate().map(|(at, one)| deployment(at, one, hosts, bell)))
         }
     }
 }
@@ -136,7 +146,7 @@ fn no_answer() -> El {
     el("section").class("card").child(banner(shown, &shown.detail.text()))
 }
 
-fn deployment(at: usize, shown: &DeploymentView, bell: &Bell) -> El {
+fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {
     let progress = &shown.progress;
     let line = headline(shown);
     let host = super::host(&shown.origin);
@@ -159,7 +169,7 @@ fn deployment(at: usize, shown: &DeploymentView, bell: &Bell) -> El {
     if let Some(due) = progress.retry_at {
         card = card.child(el("p").class("small").text(&Msg("retry_at").with(&[&text::time_of_day(due)])));
     }
-    card = card.child(buttons(at, shown, bell));
+    card = card.child(buttons(at, shown, hosts, bell));
 
     if shown.account.is_some() && progress.state != State::SignedOut && shown.permitted {
         card = card.child(step_list(at, shown));
@@ -181,11 +191,11 @@ fn deployment(at: usize, shown: &DeploymentView, bell: &Bell) -> El {
     card
 }
 
-fn buttons(at: usize, shown: &DeploymentView, bell: &Bell) -> El {
+fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {
     let origin = shown.origin.clone();
     let row = el("div").class("buttons");
     if !shown.permitted {
-        let patterns = [format!("{}/*", origin.as_str())];
+        let patterns = hosts.to_vec();
         let bell = bell.clone();
         let allow = button(&format!("allow-{at}"), &Msg("allow").text(), move || {
             let asked = browser::request_hosts(&patterns);

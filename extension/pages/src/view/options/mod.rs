@@ -137,11 +137,14 @@ impl Options {
             {
                 return options.stage.trouble(&Msg("options_denied").text());
             }
-            let request = PageRequest::SaveOwnPolicy { policy: document };
+            let request = PageRequest::SaveOwnPolicy { policy: document.clone() };
             match browser::ask::<Option<(Code, String, String)>>(&request).await {
-                Ok(None) => options.say(Msg("options_saved")),
                 Ok(Some((code, path, expected))) => options.mark(code, &path, Some(&expected)),
-                Err(browser::NoAnswer) => options.stage.trouble(&Msg("answer_failed").text()),
+                // That nothing was refused does not yet mean that it was saved.
+                Ok(None) if browser::own_policy().await.as_ref() == Some(&document) => {
+                    options.say(Msg("options_saved"));
+                }
+                Ok(None) | Err(browser::NoAnswer) => options.stage.trouble(&Msg("answer_failed").text()),
             }
         });
     }
