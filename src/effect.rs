@@ -3,7 +3,7 @@
 //! The contract. A flow is an `async fn` that is given an [`Io`]. It is driven by hand, by whoever has the network and the
 //! storage (the *driver*):
 //!
-//! 1. [`Run::next`] gives the one [`Effect`] the flow waits for, or its result.
+//! 1. [`Run::step`] gives the one [`Effect`] the flow waits for, or its result.
 //! 2. The driver performs the effect and hands the [`Answer`] and the time to [`Run::answer`]; then again from 1.
 //!
 //! Nothing else wakes a flow: there is no executor, no timer and no clock in here. At most one effect is open at a time,
@@ -254,7 +254,7 @@ pub enum Answer {
     Failed,
 }
 
-/// What [`Run::next`] found.
+/// What [`Run::step`] found.
 #[derive(Debug)]
 pub enum Step<T> {
     /// Perform this, then call [`Run::answer`].
@@ -295,7 +295,7 @@ pub struct Run<'a, T> {
 }
 
 impl<'a, T> Run<'a, T> {
-    /// Starts a flow at a time; nothing of it runs before [`Run::next`].
+    /// Starts a flow at a time; nothing of it runs before [`Run::step`].
     pub fn start<F: Future<Output = T> + 'a>(now: UnixMillis, flow: impl FnOnce(Io) -> F) -> Self {
         let wire = Rc::new(RefCell::new(Wire { now: Some(now), ..Wire::default() }));
         let future = Box::pin(flow(Io(Rc::clone(&wire))));
@@ -303,7 +303,7 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Runs the flow to its next effect or its end. To be called once at the start and once after each answer.
-    pub fn next(&mut self) -> Step<T> {
+    pub fn step(&mut self) -> Step<T> {
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => Step::Done(result),
             Poll::Pending => match self.wire.borrow_mut().effect.take() {
@@ -314,7 +314,7 @@ impl<'a, T> Run<'a, T> {
         }
     }
 
-    /// Hands the flow the answer to the effect that [`Run::next`] gave.
+    /// Hands the flow the answer to the effect that [`Run::step`] gave.
     pub fn answer(&mut self, answer: Answer, now: UnixMillis) {
         let mut wire = self.wire.borrow_mut();
         wire.answer = Some(answer);

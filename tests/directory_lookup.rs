@@ -93,7 +93,7 @@ impl Network {
         let address = ann();
         let mut run = Run::start(AT, |io| async move { lookup(&io, config, &address, known).await });
         loop {
-            match run.next() {
+            match run.step() {
                 Step::Done(looked) => return looked,
                 Step::Do(Effect::Http(requests)) => {
                     self.asked.push(requests.iter().map(|request| request.name).collect());
@@ -329,8 +329,8 @@ fn a_flood_of_certificates_is_not_fetched_and_does_not_hide_the_one_with_the_add
 fn a_driver_that_answers_too_little_reaches_nobody() {
     let (config, address) = (hkp(&["a", "b"]), ann());
     let mut run = Run::start(AT, |io| async move { lookup(&io, &config, &address, vec![]).await });
-    assert!(matches!(run.next(), Step::Do(Effect::Http(requests)) if requests.len() == 2));
+    assert!(matches!(run.step(), Step::Do(Effect::Http(requests)) if requests.len() == 2));
     run.answer(Answer::Failed, AT);
-    let Step::Done(looked) = run.next() else { panic!("nothing more to ask") };
+    let Step::Done(looked) = run.step() else { panic!("nothing more to ask") };
     assert_eq!(looked.problems, [problem("a", Code::DirUnreachable), problem("b", Code::DirUnreachable)]);
 }

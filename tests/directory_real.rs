@@ -33,7 +33,7 @@ async fn found(sks: &Sks, address: &EmailAddress) -> Result<String, Code> {
     let config = DirectoryConfig { hkp: vec![Url::parse(sks.url()).unwrap()], wkd: false };
     let mut run = Run::start(AT, |io| async move { lookup(&io, &config, address, vec![]).await });
     let looked = loop {
-        match run.next() {
+        match run.step() {
             Step::Done(looked) => break looked,
             Step::Do(Effect::Http(requests)) => {
                 let mut answers = Vec::new();

@@ -78,7 +78,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
     pub async fn run<'a, T, F: Future<Output = T> + 'a>(&self, flow: impl FnOnce(Io) -> F) -> T {
         let mut run = Run::start(now(), flow);
         loop {
-            match run.next() {
+            match run.step() {
                 Step::Done(result) => return result,
                 Step::Do(effect) => {
                     let answer = self.perform(effect).await;

@@ -41,7 +41,7 @@ impl Driver {
     pub(crate) async fn run<'a, T, F: Future<Output = T> + 'a>(&mut self, flow: impl FnOnce(Io) -> F) -> T {
         let mut run = Run::start(clock::now(), flow);
         loop {
-            match run.next() {
+            match run.step() {
                 Step::Done(result) => return result,
                 Step::Do(effect) => {
                     let answer = self.perform(effect).await;

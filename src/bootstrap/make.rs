@@ -96,11 +96,8 @@ pub(super) async fn make(
     let key = RecoveryKey::make_random().map_err(|_| MakeError::Randomness)?;
     let id = make_key_id()?;
     let description = KeyDescription::make(&key.derive_keys("")).map_err(|_| MakeError::Randomness)?;
-    let names = SealedNames {
-        user_id: scene.setup.user_id.clone(),
-        key_id: id.clone(),
-        master_key: looked.identity.master().clone(),
-    };
+    let names =
+        SealedNames { user_id: scene.setup.user_id.clone(), key_id: id.clone(), master_key: *looked.identity.master() };
     let views = chosen.views();
     let (accepted, to_keep) = match chosen {
         Chosen::Sealed(recipients) => (recipients, None),

@@ -192,7 +192,7 @@ async fn complete(
     _safe: seal::RecoverySafe,
     proven: prove::SecretsProven,
 ) -> Result<(), End> {
-    record.master_key = Some(proven.master_key().clone());
+    record.master_key = Some(*proven.master_key());
     let now = scene.io.now();
     record.update(switched.key_id(), |key| key.proven_at = Some(now));
     // What came before is of no more use, now that its successor is proven.

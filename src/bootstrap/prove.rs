@@ -119,7 +119,7 @@ async fn once(scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
     key.description.verify(&derived).map_err(|_| ProveError::Description)?;
     let published = read_published(&scene.homeserver, user).await?;
     open_all(scene.io, &scene.homeserver, user, key, &published).await?;
-    Ok(SecretsProven(published.identity.master().clone()))
+    Ok(SecretsProven(*published.identity.master()))
 }
 
 /// What the server publishes of the account, its signatures checked.

@@ -90,12 +90,10 @@ impl SealedNames {
         }
         let mut fields = BTreeMap::new();
         for line in lines {
-            if let Some((name, value)) = line.split_once(": ") {
-                if ["Recovery key", "User", "Key id", "Master key"].contains(&name)
-                    && fields.insert(name, value).is_some()
-                {
-                    return Err(SealedError::Form);
-                }
+            let Some((name, value)) = line.split_once(": ") else { continue };
+            let known = ["Recovery key", "User", "Key id", "Master key"].contains(&name);
+            if known && fields.insert(name, value).is_some() {
+                return Err(SealedError::Form);
             }
         }
         let field = |name: &str| fields.get(name).copied().ok_or(SealedError::Form);

@@ -90,7 +90,7 @@ impl Account {
     async fn drive<'a, T, F: Future<Output = T> + 'a>(&self, flow: impl FnOnce(Io) -> F) -> Result<T, Died> {
         let mut run = Run::start(self.time(), flow);
         loop {
-            match run.next() {
+            match run.step() {
                 Step::Done(result) => return Ok(result),
                 Step::Do(effect) => {
                     let answer = Box::pin(self.perform(effect)).await?;
