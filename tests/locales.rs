@@ -1,5 +1,7 @@
 //! The texts of the user interface: complete in every language, none missing, none left over.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

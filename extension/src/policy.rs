@@ -69,10 +69,9 @@ pub(crate) async fn apply(state: &Rc<State>) {
     let policy = state.policy.borrow().policy.clone();
     let mut patterns = Vec::new();
     for deployment in policy.iter().flat_map(|p| &p.deployments) {
-        if let Some(pattern) = host_pattern(deployment.origin.as_str()) {
-            if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
-                patterns.push(pattern);
-            }
+        let Some(pattern) = host_pattern(deployment.origin.as_str()) else { continue };
+        if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
+            patterns.push(pattern);
         }
     }
     patterns.sort();
