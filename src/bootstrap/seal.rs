@@ -48,7 +48,7 @@ impl Coded for SealError {
 }
 
 /// How often a read that gives an older state is repeated: homeservers with several workers answer late.
-const STALE_READS: usize = 3;
+pub(super) const STALE_READS: usize = 3;
 
 /// Writes and proves the sealed recovery; finds it where it has been written before.
 pub(super) async fn seal(

@@ -6,8 +6,9 @@ use super::{
     End, Scene,
     look::{self, Found, Looked},
     make::Made,
+    prove::ProveError,
     record::{AccountRecord, KeyStatus},
-    seal::RecoverySafe,
+    seal::{RecoverySafe, STALE_READS},
 };
 use crate::{
     effect::{Answer, Effect, PageAnswer, PageCommand},
@@ -72,10 +73,19 @@ pub(super) async fn switch(
         if look::published_default_key(scene).await?.is_some_and(|id| id != key_id.as_str()) {
             return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
         }
-        for (kind, content) in [(kind.as_str(), &content), (account_data::DEFAULT_KEY, &default)] {
-            let request = account_data::put(&scene.setup.user_id, kind, content);
-            account_data::read_put(&scene.homeserver.send(request).await?)?;
+        put(scene, &kind, &content).await?;
+        // A default key whose description was lost on the way would leave the account without usable secret storage.
+        let mut there = false;
+        for _ in 0..STALE_READS {
+            if there {
+                break;
+            }
+            there = look::published_description(scene, &key_id).await?.as_ref() == Some(&description);
         }
+        if !there {
+            return Err(ProveError::Description.into());
+        }
+        put(scene, account_data::DEFAULT_KEY, &default).await?;
     }
     if record.key(&key_id).is_some_and(|key| key.status != KeyStatus::Current) {
         for (kind, content) in [(kind, content), (account_data::DEFAULT_KEY.to_owned(), default)] {
@@ -92,6 +102,11 @@ pub(super) async fn switch(
 /// Has the client store its secrets; they come in over the bridge.
 pub(super) async fn store_secrets(scene: &Scene<'_>, _switched: &Switched) -> Result<(), End> {
     page(scene, PageCommand::StoreSecrets).await
+}
+
+async fn put(scene: &Scene<'_>, kind: &str, content: &Value) -> Result<(), End> {
+    let request = account_data::put(&scene.setup.user_id, kind, content);
+    Ok(account_data::read_put(&scene.homeserver.send(request).await?)?)
 }
 
 async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
