@@ -12,7 +12,7 @@ use gloo::{
     timers::callback::Timeout,
 };
 use js_sys::{Array, Function, JSON, Promise, Reflect};
-use keystead_core::status::PageRequest;
+use keystead_core::{secret::SecretText, status::PageRequest};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -110,7 +110,9 @@ pub(crate) fn set_language(language: &str) {
 /// A value of the browser as what its JSON says; `undefined` counts as `null`.
 fn from_json<A: DeserializeOwned>(value: &JsValue) -> Option<A> {
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).unwrap_or_else(|| "null".to_owned());
-    serde_json::from_str(&text).ok()
+    // One of the answers is a recovery key.
+    let text = SecretText::new(text);
+    serde_json::from_str(text.expose("read as what it says")).ok()
 }
 
 /// Rings when the background says that something changed, when a time has passed, or when it is told to.
