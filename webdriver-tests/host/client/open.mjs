@@ -2,7 +2,10 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { MatrixEvent } from "matrix-js-sdk";
 import { decodeRecoveryKey } from "matrix-js-sdk/lib/crypto-api/index.js";
+import { until } from "../until.mjs";
 import { end, logIn, start } from "./session.mjs";
+
+const SIGNATURE_TIMEOUT_MS = 20_000;
 
 const SEEDS = { master: "master_keys", self_signing: "self_signing_keys", user_signing: "user_signing_keys" };
 const PKCS8 = { ed25519: "302e020100300506032b657004220420", x25519: "302e020100300506032b656e04220420" };
@@ -66,14 +69,19 @@ async function openWith(client, events) {
     await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
     await crypto.checkKeyBackupAndEnable();
     const { imported } = await crypto.restoreKeyBackup();
-    const device = await crypto.getDeviceVerificationStatus(userId, client.getDeviceId());
+    const deviceVerified = async () => {
+        const device = await crypto.getDeviceVerificationStatus(userId, client.getDeviceId());
+        return Boolean(device?.signedByOwner && device.crossSigningVerified);
+    };
+    // The SDK believes its own signature when it comes back from the homeserver.
+    await until("this device's signature", SIGNATURE_TIMEOUT_MS, deviceVerified).catch(() => {});
     return {
         userId,
         deviceId: client.getDeviceId(),
         keyId: await client.secretStorage.getDefaultKeyId(),
         secretStorageReady: await crypto.isSecretStorageReady(),
         crossSigningReady: await crypto.isCrossSigningReady(),
-        deviceVerified: Boolean(device?.signedByOwner && device.crossSigningVerified),
+        deviceVerified: await deviceVerified(),
         backupActive: (await crypto.getActiveSessionBackupVersion()) === backup.version,
         publicKeysMatch: await publicKeysMatch(client, secrets, backup),
         restoredKeys: imported,
