@@ -49,13 +49,26 @@
     };
   };
 
-  // A session is introduced when Element's own set-up is over (view 8, logged in), and again when the background asks.
+  // Somebody else's secret storage, and the person's wishes, as the account's data tell them: a change makes the background
+  // look again. Secret storage that is gone does not: a person who deletes it says so a moment later.
+  const WISHES = { "m.org.matrix.custom.backup_disabled": "disabled", "m.key_backup": "enabled", "io.element.recovery": "enabled" };
+  let ours;
+  const standing = (client) => {
+    const content = (kind) => client.getAccountData(kind)?.getContent() ?? {};
+    const { key = ours } = content("m.secret_storage.default_key");
+    return [key === ours ? "" : key, ...Object.entries(WISHES).map(([kind, field]) => content(kind)[field])].join();
+  };
+
+  // A session is introduced when Element's own set-up is over (view 8, logged in) or waits for the person, and again when
+  // the background asks.
   let introduced = "";
+  let seen = { view: undefined, since: 0 };
   const introduce = (again) => {
     const client = currentClient();
     bridge(client);
     const view = window.matrixChat?.state?.view;
     if (!client?.getAccessToken?.() || client.isGuest?.() || view === undefined || view === 9 || view === 10) return;
+    if (view !== seen.view) seen = { view, since: Date.now() };
     const session = {
       tell: "session",
       user_id: client.getUserId(),
@@ -63,6 +76,9 @@
       homeserver: client.getHomeserverUrl(),
       token: client.getAccessToken(),
       ready: view === 8 && Boolean(client.getCrypto?.()),
+      // Confirming the identity waits for the person; making one takes two seconds, or asks for somebody's recovery key.
+      stuck: view === 6 || (view === 7 && Date.now() - seen.since > 5000),
+      standing: standing(client),
     };
     const key = JSON.stringify(session);
     if (!again && key === introduced) return;
@@ -73,6 +89,7 @@
   const commands = {
     async await_account_data({ kind, content }) {
       const client = currentClient();
+      if (kind === "m.secret_storage.default_key") ours = content.key;
       const wanted = canonical(content);
       const there = () => canonical(client.getAccountData(kind)?.getContent() ?? null) === wanted;
       if (there()) return;
@@ -145,6 +162,7 @@
     dispatcher?.register?.(({ action }) => {
       if (action === "on_logged_out") {
         introduced = "";
+        ours = undefined;
         tell({ tell: "signed_out" });
       }
       // The view changes after the action was handled.

@@ -81,10 +81,22 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
         change(&state, page, |p| p.confirming = false);
         // What the page said meanwhile counts.
         let ready = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.ready);
+        let stuck = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.stuck);
         if state.pages.borrow().get(&page).is_some_and(ready) {
             run(&state, &origin).await;
+        } else if state.pages.borrow().get(&page).is_some_and(stuck) {
+            glance(&state, &origin).await;
         }
     });
+}
+
+/// Says whose secret storage it is while Element waits for the person because of it.
+async fn glance(state: &Rc<State>, origin: &Origin) {
+    let Some(setup) = setup(state, origin, |session| session.stuck) else { return };
+    let user = setup.user_id.clone();
+    if let Some(progress) = Driver::new(state, origin, &user).run(|io| bootstrap::glance(io, setup)).await {
+        report(state, origin, progress);
+    }
 }
 
 fn is_confirmed(state: &State, page: u32) -> bool {
@@ -115,7 +127,7 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
     }
     loop {
         state.live(origin, |live| live.again = false);
-        if let Some(setup) = setup(state, origin) {
+        if let Some(setup) = setup(state, origin, |session| session.ready) {
             tell_pages(state, origin, true);
             let user = setup.user_id.clone();
             let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
@@ -131,14 +143,14 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
     state.live(origin, |live| live.running = false);
 }
 
-/// What a run is told; `None` where nobody is logged in and confirmed.
-fn setup(state: &State, origin: &Origin) -> Option<Setup> {
+/// What a run is told; `None` where nobody is logged in and confirmed in a page that is as far as it must be.
+fn setup(state: &State, origin: &Origin, far_enough: impl Fn(&Session) -> bool) -> Option<Setup> {
     let policy = state.policy.borrow().policy.clone()?;
     let server_name = policy.deployment(origin).map(|d| d.server_name.as_str().to_owned());
     let pages = state.pages.borrow();
     let session = pages.values().rev().filter(|p| p.origin == *origin).find_map(|p| {
-        let ready = p.session.as_ref().is_some_and(|s| s.ready);
-        p.confirmed.clone().filter(|_| ready)
+        let far_enough = p.session.as_ref().is_some_and(&far_enough);
+        p.confirmed.clone().filter(|_| far_enough)
     })?;
     Some(Setup {
         origin: origin.clone(),

@@ -46,6 +46,9 @@ pub(crate) struct Session {
     pub(crate) token: String,
     /// Element's own set-up is over.
     pub(crate) ready: bool,
+    /// Element's own set-up waits for the person.
+    #[serde(default)]
+    pub(crate) stuck: bool,
 }
 
 /// Something the page hook asks.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     End, Scene,
-    record::{AccountRecord, KeyStatus},
+    record::{AccountRecord, KeyStatus, VaultKey},
 };
 use crate::{
     effect::{Answer, Effect, PageAnswer, PageCommand, VaultCommand},
@@ -170,15 +170,8 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
         return Ok(Found::Nothing);
     };
     let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
-    let Ok(id) = KeyId::parse(&default_key) else { return foreign(Code::RecForeign) };
-    let Some(key) = record.key(&id) else {
-        // One that this deployment's sealed recoveries list was ours, in another browser or before a logout.
-        let listed = documents.sealed.entry(&id).is_some();
-        return foreign(if listed { Code::RecVaultLost } else { Code::RecForeign });
-    };
-    if key.status == KeyStatus::Retired {
-        return Err(End::Leave(State::Failed, Some(Code::RecRollback)));
-    }
+    let key = of_ours(record, &default_key, &documents.sealed)?;
+    let id = key.id.clone();
     let published = published_description(scene, &id).await?;
     if published.as_ref() != Some(&key.description) {
         return foreign(Code::RecDescription);
@@ -188,6 +181,38 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
         (Answer::Holds(true), Some(_)) => Ok(Found::Ours(id)),
         (Answer::Holds(_), _) => foreign(Code::RecVaultLost),
         _ => Err(crate::recovery::VaultError::Failed.into()),
+    }
+}
+
+/// The key of ours that is the default key; else why the account is to be left alone.
+fn of_ours<'r>(
+    record: &'r AccountRecord,
+    default_key: &str,
+    sealed: &sealed::SealedDocument,
+) -> Result<&'r VaultKey, End> {
+    let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
+    let Ok(id) = KeyId::parse(default_key) else { return foreign(Code::RecForeign) };
+    match record.key(&id) {
+        Some(key) if key.status != KeyStatus::Retired => Ok(key),
+        None if !record.replaced.contains(&id) => {
+            // One that this deployment's sealed recoveries list was ours, in another browser or before a logout.
+            foreign(if sealed.entry(&id).is_some() { Code::RecVaultLost } else { Code::RecForeign })
+        }
+        _ => Err(End::Leave(State::Failed, Some(Code::RecRollback))),
+    }
+}
+
+/// Looks only whether the account's secret storage is somebody else's, and says so by [`End::Leave`].
+pub(super) async fn glance(scene: &Scene<'_>, record: &AccountRecord) -> Result<(), End> {
+    let user = &scene.setup.user_id;
+    let kinds = [account_data::DEFAULT_KEY, sealed::ACCOUNT_DATA];
+    let responses = scene.homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;
+    let [default_key, sealed] = responses.as_slice() else { return Ok(()) };
+    let default_key: Option<DefaultKey> = account_data::read_get(default_key)?;
+    let sealed = account_data::read_get(sealed)?.unwrap_or_default();
+    match default_key.and_then(|document| document.key).filter(|key| !key.is_empty()) {
+        Some(key) => of_ours(record, &key, &sealed).map(|_| ()),
+        None => Ok(()),
     }
 }
 

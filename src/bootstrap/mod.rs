@@ -142,6 +142,19 @@ pub async fn run(io: Io, setup: Setup) -> Outcome {
     Outcome { progress, retry_at }
 }
 
+/// Looks, where the client's own set-up does not come to its end, whether that is because the account has secret storage
+/// that is not ours: then that is what to show.
+pub async fn glance(io: Io, setup: Setup) -> Option<Progress> {
+    let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
+    let record = AccountRecord::load(&io, &setup.origin, &setup.user_id).await.ok()?;
+    match look::glance(&scene, &record).await {
+        Err(End::Leave(state, code)) => {
+            Some(Progress { state, problem: code.map(|code| (code, io.now())), ..Progress::default() })
+        }
+        _ => None,
+    }
+}
+
 async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
@@ -201,6 +214,7 @@ async fn complete(
         make::forget(scene, id).await?;
     }
     record.keys.retain(|k| !retired.contains(&k.id));
+    record.replaced.extend(retired);
     record.save(scene.io, &scene.setup.origin).await?;
     Ok(())
 }

@@ -67,6 +67,9 @@ pub struct AccountRecord {
     pub master_key: Option<PublicKey>,
     /// The recovery keys, oldest first.
     pub keys: Vec<VaultKey>,
+    /// The ids of those that a proven successor replaced: one that comes back as the default key is an old state.
+    #[serde(default)]
+    pub replaced: Vec<KeyId>,
     /// The person typed this account's name at a login.
     pub typed: bool,
     /// Certificates the person confirmed as their own.
@@ -114,6 +117,7 @@ impl AccountRecord {
             user_id,
             master_key: None,
             keys: Vec::new(),
+            replaced: Vec::new(),
             typed: false,
             confirmed: Vec::new(),
             refused: Vec::new(),
