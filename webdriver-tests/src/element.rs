@@ -65,7 +65,12 @@ impl Browser {
     /// # Errors
     /// If it does not come to that.
     pub async fn press(&self, text: &str) -> Result<()> {
-        Ok(self.button(text).await?.click().await?)
+        // A page that draws itself anew takes a button away while it is being pressed.
+        let pressed = async || {
+            self.button(text).await?.click().await?;
+            Ok(Some(()))
+        };
+        until(&format!("pressing {text:?}"), PATIENCE, pressed).await
     }
 
     /// Presses the last of several buttons with this text, once there are several.

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use keystead_testbed::{Action, Answer, Asked, KeyKind, Rule};
 use keystead_webdriver_tests::rows::{Doing, Rows};
-use keystead_webdriver_tests::{BrowserKind, Company, Employee, PATIENCE, State, until};
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, Employee, PATIENCE, State, until};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ async fn default_key_before(company: &Company, kind: BrowserKind) -> Result<()> 
     browser.wait_for_code("KS-REC-FOREIGN", PATIENCE).await?;
     browser.wait_for_state(State::Foreign, PATIENCE).await?;
     ensure!(company.secret_documents(&ann).await? == before, "something was stored under the slipped-in key");
-    usable(&browser).await?;
+    cancelled(company, &ann, &browser).await?;
     browser.quit().await
 }
 
@@ -226,8 +226,19 @@ async fn forged_before(company: &Company, kind: BrowserKind) -> Result<()> {
     let (_desk, browser) = at_work(company, kind, &ann).await?;
     browser.wait_for_state(State::Foreign, PATIENCE).await?;
     ensure!(company.secret_documents(&ann).await? == before, "something was stored under the forged key");
-    usable(&browser).await?;
+    cancelled(company, &ann, &browser).await?;
     browser.quit().await
+}
+
+/// Element itself asks for the recovery key that the homeserver slipped in. The person cancels and can work. (Identity and
+/// backup are then Element's to repair: its SDK does not publish on a second try what it made at the first.)
+async fn cancelled(company: &Company, who: &Employee, browser: &Browser) -> Result<()> {
+    company.put_account_data(who, DEFAULT_KEY, &json!({})).await?;
+    browser.press("Cancel").await?;
+    browser.press("Retry").await?;
+    browser.wait_until_logged_in().await?;
+    ensure!(company.sealed_recovery(who).await.is_err(), "there is a recovery key for an account without an identity");
+    Ok(())
 }
 
 async fn forged_later(company: &Company, kind: BrowserKind) -> Result<()> {
