@@ -2,10 +2,11 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -66,12 +67,10 @@ impl Drop for Server {
 
 /// The runtime of all servers: they are shared between tests, and the runtime of one test ends with that test.
 pub(crate) fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("testbed").enable_all().build()?;
-    Ok(RUNTIME.get_or_init(|| runtime))
+    // Made exactly once: a second one would have to be dropped, which a thread of another runtime may not do.
+    static RUNTIME: LazyLock<io::Result<Runtime>> =
+        LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).thread_name("testbed").enable_all().build());
+    RUNTIME.as_ref().map_err(|error| anyhow!("cannot start the testbed's runtime: {error}"))
 }
 
 async fn accept<H, F>(listener: tokio::net::TcpListener, mut network: watch::Receiver<bool>, handler: H)
