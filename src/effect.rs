@@ -181,6 +181,49 @@ pub enum PageAnswer {
     Gone,
 }
 
+/// The most bytes of one message from a native messaging host; what is larger, browsers refuse as well.
+pub const MAX_NATIVE_MESSAGE: usize = 1 << 20;
+
+/// One message to the native messaging host that speaks for GnuPG; it answers with one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NativeRequest {
+    /// A stable word for traces: what is asked.
+    pub name: &'static str,
+    /// The message, a JSON object.
+    pub message: String,
+    /// Time limit for the answer, in milliseconds: a person may have to find a PIN.
+    pub timeout_ms: u32,
+}
+
+/// What is asked of the native messaging host that the driver knows.
+pub enum NativeCommand {
+    /// Start the host unless it runs, send this, and answer with the next message, a JSON text of at most
+    /// [`MAX_NATIVE_MESSAGE`] bytes. The host is ended, and never heard again, where that fails.
+    Exchange(NativeRequest),
+    /// End the host; it need not run.
+    Close,
+}
+
+/// Why a native messaging host did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NativeError {
+    /// None is registered, or it is not for this extension.
+    #[error("there is no native messaging host")]
+    Missing,
+    /// The extension lacks the permission.
+    #[error("native messaging is not permitted")]
+    NoPermission,
+    /// It ended, or sent what is no message.
+    #[error("the native messaging host ended")]
+    Died,
+    /// No answer within the time limit.
+    #[error("no answer within the time limit")]
+    Timeout,
+    /// Its message is larger than allowed. (Not every browser tells this from [`NativeError::Died`].)
+    #[error("the answer is too large")]
+    TooLarge,
+}
+
 /// One thing a flow waits for.
 pub enum Effect {
     /// Perform these at the same time; answer with as many results in the same order.
@@ -198,6 +241,8 @@ pub enum Effect {
     /// Have the person keep this recovery key, shown once on a page of the extension; answer [`Answer::Done`] when the
     /// person says so, [`Answer::Failed`] when that will not happen.
     Keep(SecretText),
+    /// Ask the native messaging host.
+    Native(NativeCommand),
 }
 
 impl std::fmt::Debug for Effect {
@@ -230,6 +275,8 @@ impl Effect {
             Self::SleepUntil(_) => "sleep".into(),
             Self::Report(_) => "report".into(),
             Self::Keep(_) => "keep".into(),
+            Self::Native(NativeCommand::Exchange(request)) => format!("native {}", request.name),
+            Self::Native(NativeCommand::Close) => "native close".into(),
         }
     }
 }
@@ -248,6 +295,8 @@ pub enum Answer {
     Record(Option<String>),
     /// To [`Effect::Page`].
     Page(PageAnswer),
+    /// To [`NativeCommand::Exchange`].
+    Native(Result<SecretText, NativeError>),
     /// To everything that only has to be done.
     Done,
     /// The vault or the store failed.

@@ -105,6 +105,39 @@ codes! {
     /// The vault no longer has the key that secret storage uses.
     RecVaultLost = "KS-REC-VAULT-LOST",
 
+    /// No native messaging host for GnuPG is registered with the browser, or it is not for this extension.
+    GpgNoHost = "KS-GPG-NO-HOST",
+    /// The extension may not use native messaging.
+    GpgPermission = "KS-GPG-PERMISSION",
+    /// The native messaging host ended before it had answered.
+    GpgDied = "KS-GPG-DIED",
+    /// GnuPG, or the person it asks, did not answer in time.
+    GpgTimeout = "KS-GPG-TIMEOUT",
+    /// GnuPG's answer is larger than is allowed.
+    GpgTooLarge = "KS-GPG-TOO-LARGE",
+    /// The native messaging host answered something that is not of its protocol.
+    GpgAnswer = "KS-GPG-ANSWER",
+    /// The person did not enter the PIN or passphrase.
+    GpgCancelled = "KS-GPG-CANCELLED",
+    /// The PIN or passphrase was wrong, or the card is locked.
+    GpgPin = "KS-GPG-PIN",
+    /// GnuPG has secret keys, but not the one that is needed.
+    GpgWrongKey = "KS-GPG-WRONG-KEY",
+    /// GnuPG has no secret key at all.
+    GpgNoSecretKey = "KS-GPG-NO-SECRET-KEY",
+    /// The message is damaged, or no message encrypted to a certificate.
+    GpgMessage = "KS-GPG-MESSAGE",
+    /// GnuPG's agent does not run, or cannot ask for the PIN.
+    GpgAgent = "KS-GPG-AGENT",
+    /// The smartcard is missing or does not answer.
+    GpgCard = "KS-GPG-CARD",
+    /// The secret key cannot sign.
+    GpgUnusableKey = "KS-GPG-UNUSABLE-KEY",
+    /// There is no GnuPG that the host can run.
+    GpgNoGnupg = "KS-GPG-NO-GNUPG",
+    /// GnuPG failed in another way.
+    GpgFailed = "KS-GPG-FAILED",
+
     /// The network or the server cannot be reached.
     NetUnreachable = "KS-NET-UNREACHABLE",
     /// The server answered with an error of its own.

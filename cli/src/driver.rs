@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use keystead_core::{
     effect::{
-        Answer, Effect, HttpRequest, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand, Target,
-        TransportError, VaultCommand,
+        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, PageAnswer, PageCommand, Run, Step,
+        StoreCommand, Target, TransportError, VaultCommand,
     },
     recovery::{KeyVault, MemoryVault},
     secret::SecretText,
@@ -105,6 +105,8 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
             }
             // There is no page of the extension to show it on.
             Effect::Keep(_) => Answer::Failed,
+            Effect::Native(NativeCommand::Exchange(_)) => Answer::Native(Err(NativeError::Missing)),
+            Effect::Native(NativeCommand::Close) => Answer::Done,
         }
     }
 

@@ -115,6 +115,34 @@ const TABLE: &[(Code, &str, &str)] = &[
         "The document or its signature is not of the documented form.",
         "Build it with keystead; the form is in docs/signed-documents.md.",
     ),
+    (
+        Code::GpgNoHost,
+        "gpgme-json, which connects browsers with GnuPG, is not there.",
+        "Install it (docs/native-host.md says where it comes from), or give its path.",
+    ),
+    (Code::GpgPermission, "Native messaging is not permitted.", "Grant the extension the permission nativeMessaging."),
+    (Code::GpgDied, "gpgme-json ended before it had answered.", "Run it by hand to see why."),
+    (Code::GpgTimeout, "gpgme-json did not answer in time.", "Run it by hand to see why."),
+    (Code::GpgTooLarge, "gpgme-json answered more than is allowed.", "Check that this is gpgme-json."),
+    (Code::GpgAnswer, "The program does not speak gpgme-json's protocol.", "Give the path of gpgme-json itself."),
+    (Code::GpgCancelled, "The PIN or passphrase was not entered.", "Try again."),
+    (Code::GpgPin, "The PIN or passphrase was wrong, or the card is locked.", "Try again with the right one."),
+    (Code::GpgWrongKey, "GnuPG has secret keys, but not the one that is needed.", "Import it, or connect its card."),
+    (Code::GpgNoSecretKey, "GnuPG has no secret key.", "Import it, or connect its card."),
+    (Code::GpgMessage, "The message is damaged, or not encrypted to a certificate.", "Fetch it again."),
+    (
+        Code::GpgAgent,
+        "GnuPG's agent does not run, or cannot ask for the PIN.",
+        "Check agent-program, and pinentry-program in gpg-agent.conf.",
+    ),
+    (
+        Code::GpgCard,
+        "The smartcard is missing or does not answer.",
+        "Connect it; gpg --card-status shows what is wrong.",
+    ),
+    (Code::GpgUnusableKey, "The secret key cannot sign.", "Extend it, or use a current one."),
+    (Code::GpgNoGnupg, "gpgme-json finds no GnuPG, or one that is too old.", "Install GnuPG 2.2 or later."),
+    (Code::GpgFailed, "GnuPG reported an error.", "Run gpg by hand to see why."),
     (Code::PolAbsent, "There is no policy.", "Write one; docs/policy.md has examples."),
     (Code::PolField, "The policy has a field that does not exist.", "Correct its name, or take it out."),
     (Code::PolType, "A field of the policy has the wrong type.", "Correct it; docs/policy.md has every field."),
@@ -133,7 +161,8 @@ mod tests {
     #[test]
     fn every_code_that_the_command_can_meet_has_words_of_its_own() {
         for code in Code::ALL {
-            let met = ["KS-DIR-", "KS-SGN-", "KS-POL-"].iter().any(|prefix| code.as_str().starts_with(prefix));
+            let met =
+                ["KS-DIR-", "KS-SGN-", "KS-POL-", "KS-GPG-"].iter().any(|prefix| code.as_str().starts_with(prefix));
             let rows = TABLE.iter().filter(|(known, _, _)| known == code).count();
             assert_eq!(rows, usize::from(met), "{}", code.as_str());
         }

@@ -5,7 +5,10 @@ use std::{future::Future, rc::Rc};
 use futures_channel::oneshot;
 use futures_util::future::join_all;
 use keystead_core::{
-    effect::{Answer, Effect, HttpRequest, HttpResponse, Io, Run, Step, StoreCommand, TransportError, VaultCommand},
+    effect::{
+        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, Run, Step, StoreCommand,
+        TransportError, VaultCommand,
+    },
     ident::{Origin, UserId},
     recovery::KeyVault,
     store::Store,
@@ -76,6 +79,8 @@ impl Driver {
                 self.state.live(&self.origin, |live| live.to_keep = Some((key, sender)));
                 kept.await.map_or(Answer::Failed, |()| Answer::Done)
             }
+            Effect::Native(NativeCommand::Exchange(_)) => Answer::Native(Err(NativeError::Missing)),
+            Effect::Native(NativeCommand::Close) => Answer::Done,
         }
     }
 
