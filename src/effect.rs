@@ -120,6 +120,8 @@ pub enum VaultCommand {
     },
     /// Is there a wrapping key for this id?
     Holds(KeyId),
+    /// Which ids are there wrapping keys for?
+    Ids,
     /// Remove the wrapping key for this id for good.
     Forget(KeyId),
 }
@@ -131,6 +133,15 @@ pub enum StoreCommand {
     Get(String),
     /// Write a record.
     Put(String, String),
+    /// Write a record if what is there is still `old`; `None` means that there is none.
+    Replace {
+        /// The record's key.
+        key: String,
+        /// What it must be.
+        old: Option<String>,
+        /// What it becomes.
+        new: String,
+    },
     /// Remove a record.
     Delete(String),
 }
@@ -263,9 +274,11 @@ impl Effect {
             Self::Vault(VaultCommand::Admit { .. }) => "vault admit".into(),
             Self::Vault(VaultCommand::Derive { .. }) => "vault derive".into(),
             Self::Vault(VaultCommand::Holds(_)) => "vault holds".into(),
+            Self::Vault(VaultCommand::Ids) => "vault ids".into(),
             Self::Vault(VaultCommand::Forget(_)) => "vault forget".into(),
             Self::Store(StoreCommand::Get(_)) => "store get".into(),
             Self::Store(StoreCommand::Put(..)) => "store put".into(),
+            Self::Store(StoreCommand::Replace { .. }) => "store replace".into(),
             Self::Store(StoreCommand::Delete(_)) => "store delete".into(),
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
             Self::Page(PageCommand::StoreSecrets) => "page store_secrets".into(),
@@ -291,8 +304,12 @@ pub enum Answer {
     Derived(DerivedKeys),
     /// To [`VaultCommand::Holds`].
     Holds(bool),
+    /// To [`VaultCommand::Ids`].
+    Ids(Vec<KeyId>),
     /// To [`StoreCommand::Get`].
     Record(Option<String>),
+    /// To [`StoreCommand::Replace`]: was it replaced?
+    Replaced(bool),
     /// To [`Effect::Page`].
     Page(PageAnswer),
     /// To [`NativeCommand::Exchange`].

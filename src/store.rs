@@ -30,6 +30,13 @@ pub trait Store {
     /// [`StoreError`] where the storage fails.
     async fn put(&self, key: &str, value: &str) -> Result<(), StoreError>;
 
+    /// Writes a record, durably, if what is there is still `old`; `None` means that there is none. Reading, comparing and
+    /// writing are one step: of two writers that read the same, one is told `false` and has changed nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the storage fails.
+    async fn replace(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, StoreError>;
+
     /// Removes a record, durably; there need not be one.
     ///
     /// # Errors
@@ -57,6 +64,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn replace(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, StoreError> {
+        let mut records = self.0.borrow_mut();
+        let same = records.get(key).map(String::as_str) == old;
+        if same {
+            records.insert(key.to_owned(), new.to_owned());
+        }
+        Ok(same)
+    }
+
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.0.borrow_mut().remove(key);
         Ok(())
@@ -75,6 +91,9 @@ impl Store for FailingStore {
         Err(StoreError)
     }
     async fn put(&self, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(StoreError)
+    }
+    async fn replace(&self, _: &str, _: Option<&str>, _: &str) -> Result<bool, StoreError> {
         Err(StoreError)
     }
     async fn delete(&self, _: &str) -> Result<(), StoreError> {
@@ -101,6 +120,14 @@ pub async fn conforms(store: &impl Store) -> Result<(), &'static str> {
     check(store.get("d").await.map_err(fail)?.as_deref() == Some(""), "an empty record is a record")?;
     store.put("c/a", "2").await.map_err(fail)?;
     check(store.get("c/a").await.map_err(fail)?.as_deref() == Some("2"), "a later write wins")?;
+    check(!store.replace("c/a", Some("1"), "3").await.map_err(fail)?, "what was changed meanwhile is not replaced")?;
+    check(!store.replace("c/a", None, "3").await.map_err(fail)?, "what is there is not taken for nothing")?;
+    check(store.get("c/a").await.map_err(fail)?.as_deref() == Some("2"), "a refused replacement changes nothing")?;
+    check(store.replace("c/a", Some("2"), "3").await.map_err(fail)?, "what is as it was read is replaced")?;
+    check(store.get("c/a").await.map_err(fail)?.as_deref() == Some("3"), "the replacement is read")?;
+    check(!store.replace("e", Some(""), "1").await.map_err(fail)?, "an absent record is not an empty one")?;
+    check(store.replace("e", None, "1").await.map_err(fail)?, "where nothing is, something is put")?;
+    store.delete("e").await.map_err(fail)?;
     check(store.keys("c/").await.map_err(fail)? == ["c/a", "c/b"], "keys are listed by prefix, sorted")?;
     store.delete("c/a").await.map_err(fail)?;
     store.delete("c/a").await.map_err(fail)?;

@@ -167,6 +167,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
                 answer(self.vault.derive(&id, &wrapped, &info).await, Answer::Derived)
             }
             VaultCommand::Holds(id) => answer(self.vault.holds(&id).await, Answer::Holds),
+            VaultCommand::Ids => answer(self.vault.ids().await, Answer::Ids),
             VaultCommand::Forget(id) => answer(self.vault.forget(&id).await, |()| Answer::Done),
         }
     }
@@ -175,6 +176,9 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
         match command {
             StoreCommand::Get(key) => answer(self.store.get(&key).await, Answer::Record),
             StoreCommand::Put(key, value) => answer(self.store.put(&key, &value).await, |()| Answer::Done),
+            StoreCommand::Replace { key, old, new } => {
+                answer(self.store.replace(&key, old.as_deref(), &new).await, Answer::Replaced)
+            }
             StoreCommand::Delete(key) => answer(self.store.delete(&key).await, |()| Answer::Done),
         }
     }

@@ -62,6 +62,10 @@ impl Driver {
                 self.state.database.get(&key).await.map_or(Answer::Failed, Answer::Record)
             }
             Effect::Store(StoreCommand::Put(key, value)) => done(self.state.database.put(&key, &value).await),
+            Effect::Store(StoreCommand::Replace { key, old, new }) => {
+                let replaced = self.state.database.replace(&key, old.as_deref(), &new).await;
+                replaced.map_or(Answer::Failed, Answer::Replaced)
+            }
             Effect::Store(StoreCommand::Delete(key)) => done(self.state.database.delete(&key).await),
             Effect::Page(command) => {
                 Answer::Page(pages::command(&self.state, &self.origin, &self.user, &command).await)
@@ -102,6 +106,7 @@ impl Driver {
                 self.vault.derive(&id, &wrapped, &info).await.map_or(Answer::Failed, Answer::Derived)
             }
             VaultCommand::Holds(id) => self.vault.holds(&id).await.map_or(Answer::Failed, Answer::Holds),
+            VaultCommand::Ids => self.vault.ids().await.map_or(Answer::Failed, Answer::Ids),
             VaultCommand::Forget(id) => done(self.vault.forget(&id).await),
         }
     }

@@ -51,9 +51,12 @@ pub async fn confirm(
     }
     let mut record = AccountRecord::load(&io, origin, user).await?;
     if !record.devices.contains_key(device) {
-        record.devices.insert(device.clone(), DeviceSeen { since: io.now(), given: Vec::new() });
-        record.typed |= typed.is_some_and(|name| names(name, user));
-        record.save(&io, origin).await?;
+        let since = io.now();
+        let seen = |record: &mut AccountRecord| {
+            record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen { since, given: Vec::new() });
+            record.typed |= typed.is_some_and(|name| names(name, user));
+        };
+        record.change(&io, origin, seen).await?;
     }
     Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
 }
@@ -64,12 +67,15 @@ pub async fn confirm(
 /// # Errors
 /// [`Stop`] where the vault or the store fails.
 pub async fn end(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
-    let mut record = AccountRecord::load(&io, origin, user).await?;
-    for id in record.end_session() {
+    let Answer::Ids(ids) = io.ask(Effect::Vault(VaultCommand::Ids)).await else {
+        return Err(VaultError::Failed.into());
+    };
+    for id in ids {
         if !matches!(io.ask(Effect::Vault(VaultCommand::Forget(id))).await, Answer::Done) {
             return Err(VaultError::Failed.into());
         }
     }
-    record.save(&io, origin).await?;
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    record.change(&io, origin, AccountRecord::end_session).await?;
     Ok(())
 }

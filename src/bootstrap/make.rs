@@ -51,10 +51,10 @@ impl Coded for MakeError {
 }
 
 impl Made {
-    /// The key that an earlier run made and did not get into force.
+    /// The key that an earlier run made and did not get into force; only while the vault can open it.
     #[must_use]
-    pub(super) fn pending(record: &AccountRecord) -> Option<Self> {
-        let key = record.pending()?;
+    pub(super) fn pending(record: &AccountRecord, held: &[KeyId]) -> Option<Self> {
+        let key = record.pending().filter(|key| held.contains(&key.id))?;
         (key.wrapped.is_some() && (key.sealed.is_some() || key.kept)).then(|| Self(key.id.clone()))
     }
 
@@ -90,7 +90,10 @@ pub(super) async fn make(
     let stale: Vec<_> = record.keys.iter().filter(|k| k.status == KeyStatus::Pending).map(|k| k.id.clone()).collect();
     for id in &stale {
         forget(scene, id).await?;
-        record.keys.retain(|k| k.id != *id);
+    }
+    if !stale.is_empty() {
+        let gone = |record: &mut AccountRecord| record.keys.retain(|k| !stale.contains(&k.id));
+        record.change(scene.io, &scene.setup.origin, gone).await?;
     }
 
     let key = RecoveryKey::make_random().map_err(|_| MakeError::Randomness)?;
@@ -127,7 +130,7 @@ pub(super) async fn make(
         wrapped: wrapped.clone(),
         other: std::collections::BTreeMap::new(),
     });
-    record.keys.push(VaultKey {
+    let made = VaultKey {
         id: id.clone(),
         status: KeyStatus::Pending,
         wrapped: Some(wrapped),
@@ -137,8 +140,8 @@ pub(super) async fn make(
         kept,
         sealed_proven_at: None,
         proven_at: None,
-    });
-    record.save(scene.io, &scene.setup.origin).await?;
+    };
+    record.change(scene.io, &scene.setup.origin, |record| record.keys.push(made.clone())).await?;
     Ok(Made(id))
 }
 
@@ -147,6 +150,19 @@ async fn admit(scene: &Scene<'_>, id: &KeyId, key: RecoveryKey) -> Result<Wrappe
         Answer::Wrapped(wrapped) => Ok(wrapped),
         _ => Err(VaultError::Failed.into()),
     }
+}
+
+/// Removes from the vault what the record does not know: a run that died between the two left it behind. Returns the ids
+/// of what the vault holds.
+pub(super) async fn sweep(scene: &Scene<'_>, record: &AccountRecord) -> Result<Vec<KeyId>, End> {
+    let Answer::Ids(ids) = scene.io.ask(Effect::Vault(VaultCommand::Ids)).await else {
+        return Err(VaultError::Failed.into());
+    };
+    let (known, unknown): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| record.key(id).is_some());
+    for id in &unknown {
+        forget(scene, id).await?;
+    }
+    Ok(known)
 }
 
 /// Removes a key from the vault.

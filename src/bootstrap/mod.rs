@@ -158,6 +158,7 @@ pub async fn glance(io: Io, setup: Setup) -> Option<Progress> {
 async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
+    let held = make::sweep(scene, &record).await?;
     if let Some(key) = record.current().or(record.pending()) {
         progress.recipients.clone_from(&key.recipients);
         progress.sealed_proven_at = key.sealed_proven_at;
@@ -168,7 +169,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
 
     let made = match &looked.found {
         Found::Ours(key_id) => make::Made::resume(&record, key_id).ok_or(Stop::from(look::LookError::VaultLost))?,
-        Found::Nothing => match make::Made::pending(&record) {
+        Found::Nothing => match make::Made::pending(&record, &held) {
             Some(made) => made,
             None => {
                 scene.show(progress, StepName::Recipients).await;
@@ -205,16 +206,18 @@ async fn complete(
     _safe: seal::RecoverySafe,
     proven: prove::SecretsProven,
 ) -> Result<(), End> {
-    record.master_key = Some(*proven.master_key());
-    let now = scene.io.now();
-    record.update(switched.key_id(), |key| key.proven_at = Some(now));
     // What came before is of no more use, now that its successor is proven.
     let retired: Vec<_> = record.keys.iter().filter(|k| k.id != *switched.key_id()).map(|k| k.id.clone()).collect();
     for id in &retired {
         make::forget(scene, id).await?;
     }
-    record.keys.retain(|k| !retired.contains(&k.id));
-    record.replaced.extend(retired);
-    record.save(scene.io, &scene.setup.origin).await?;
+    let now = scene.io.now();
+    let completed = |record: &mut AccountRecord| {
+        record.master_key = Some(*proven.master_key());
+        record.update(switched.key_id(), |key| key.proven_at = Some(now));
+        record.keys.retain(|k| !retired.contains(&k.id));
+        record.replaced.extend(retired.iter().filter(|id| !record.replaced.contains(id)).cloned().collect::<Vec<_>>());
+    };
+    record.change(scene.io, &scene.setup.origin, completed).await?;
     Ok(())
 }

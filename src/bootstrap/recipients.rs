@@ -149,8 +149,7 @@ async fn look_up(
     let seen: Vec<String> = looked.certificates.iter().map(Certificate::to_armored).collect();
     let chosen = directory::choose(&looked, rule, scene.io.now());
     if seen != record.certificates {
-        record.certificates = seen;
-        record.save(scene.io, &scene.setup.origin).await?;
+        record.change(scene.io, &scene.setup.origin, |record| record.certificates.clone_from(&seen)).await?;
     }
     match chosen {
         Ok(accepted) => Ok(accepted),

@@ -1,4 +1,7 @@
 //! What is kept of an account between runs: one versioned record, written whole, so that it is never half new.
+//!
+//! Several flows may hold it at the same time (a run, the bridge, a login in another tab). None writes what it holds: each
+//! says by [`AccountRecord::change`] what is to be different, and that is done to the record as it is then.
 
 use std::collections::BTreeMap;
 
@@ -80,7 +83,13 @@ pub struct AccountRecord {
     pub devices: BTreeMap<DeviceId, DeviceSeen>,
     /// Certificates seen for this account, armored: a revocation once seen is kept.
     pub certificates: Vec<String>,
+    /// The record as it lies in the store, as far as this copy knows.
+    #[serde(skip)]
+    saved: Option<String>,
 }
+
+/// How often a change is tried while others change the record as well.
+const CHANGE_TRIES: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "version")]
@@ -123,6 +132,7 @@ impl AccountRecord {
             refused: Vec::new(),
             devices: BTreeMap::new(),
             certificates: Vec::new(),
+            saved: None,
         }
     }
 
@@ -151,7 +161,7 @@ impl AccountRecord {
     /// [`RecordError::Unreadable`].
     pub fn parse(text: &str) -> Result<Self, RecordError> {
         let Saved::V1(record) = serde_json::from_str(text).map_err(|_| RecordError::Unreadable)?;
-        Ok(record)
+        Ok(Self { saved: Some(text.to_owned()), ..record })
     }
 
     /// The record as it is saved.
@@ -162,16 +172,33 @@ impl AccountRecord {
         serde_json::to_string(&Saved::V1(self.clone())).map_err(|_| RecordError::Unreadable)
     }
 
-    /// Writes the record; on the disk when this returns.
+    /// Changes the record in the store, and this copy of it; on the disk when this returns. `change` is done to the record
+    /// as it is in the store then, and again if that changed meanwhile.
     ///
     /// # Errors
-    /// [`RecordError::Store`] where the store fails.
-    pub async fn save(&self, io: &Io, origin: &Origin) -> Result<(), RecordError> {
+    /// [`RecordError::Store`] where the store fails, [`RecordError::Unreadable`] where somebody put something else there.
+    pub async fn change<T>(
+        &mut self,
+        io: &Io,
+        origin: &Origin,
+        change: impl Fn(&mut Self) -> T,
+    ) -> Result<T, RecordError> {
         let key = Self::store_key(origin, &self.user_id);
-        match io.ask(Effect::Store(StoreCommand::Put(key, self.to_text()?))).await {
-            Answer::Done => Ok(()),
-            _ => Err(RecordError::Store),
+        let mut record = self.clone();
+        for _ in 0..CHANGE_TRIES {
+            let done = change(&mut record);
+            let new = record.to_text()?;
+            let command = StoreCommand::Replace { key: key.clone(), old: record.saved.clone(), new: new.clone() };
+            match io.ask(Effect::Store(command)).await {
+                Answer::Replaced(true) => {
+                    *self = Self { saved: Some(new), ..record };
+                    return Ok(done);
+                }
+                Answer::Replaced(false) => record = Self::load(io, origin, &self.user_id).await?,
+                _ => return Err(RecordError::Store),
+            }
         }
+        Err(RecordError::Store)
     }
 
     /// Notes what the person says of a certificate: theirs, or not.
@@ -186,14 +213,13 @@ impl AccountRecord {
         accept: bool,
     ) -> Result<(), RecordError> {
         let mut record = Self::load(&io, origin, user_id).await?;
-        record.confirmed.retain(|f| *f != certificate);
-        record.refused.retain(|f| *f != certificate);
-        if accept {
-            record.confirmed.push(certificate)
-        } else {
-            record.refused.push(certificate)
-        }
-        record.save(&io, origin).await
+        let noted = |record: &mut Self| {
+            record.confirmed.retain(|f| *f != certificate);
+            record.refused.retain(|f| *f != certificate);
+            let list = if accept { &mut record.confirmed } else { &mut record.refused };
+            list.push(certificate.clone());
+        };
+        record.change(&io, origin, noted).await
     }
 
     /// The key of this id, if it is one of ours.
@@ -222,11 +248,9 @@ impl AccountRecord {
     }
 
     /// What remains when the session ends: who was seen and what was decided, and no way to a recovery key.
-    /// Returns the ids whose wrapping keys must go as well.
-    pub fn end_session(&mut self) -> Vec<KeyId> {
+    pub fn end_session(&mut self) {
         for key in &mut self.keys {
             key.wrapped = None;
         }
-        self.keys.iter().map(|k| k.id.clone()).collect()
     }
 }

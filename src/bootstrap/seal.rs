@@ -82,12 +82,9 @@ pub(super) async fn seal(
         if !proven {
             return Err(SealError::ReadBack.into());
         }
-        let now = scene.io.now();
-        record.update(id, |key| key.sealed_proven_at = Some(now));
-    } else {
-        let now = scene.io.now();
-        record.update(id, |key| key.sealed_proven_at = Some(now));
     }
-    record.save(scene.io, &scene.setup.origin).await?;
+    let now = scene.io.now();
+    let proven = |record: &mut AccountRecord| record.update(id, |key| key.sealed_proven_at = Some(now));
+    record.change(scene.io, &scene.setup.origin, proven).await?;
     Ok(RecoverySafe::Sealed(SealedRecoveryProven(())))
 }

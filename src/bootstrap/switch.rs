@@ -91,10 +91,12 @@ pub(super) async fn switch(
         for (kind, content) in [(kind, content), (account_data::DEFAULT_KEY.to_owned(), default)] {
             page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
         }
-        for key in &mut record.keys {
-            key.status = if key.id == key_id { KeyStatus::Current } else { KeyStatus::Retired };
-        }
-        record.save(scene.io, &scene.setup.origin).await?;
+        let switch = |record: &mut AccountRecord| {
+            for key in &mut record.keys {
+                key.status = if key.id == key_id { KeyStatus::Current } else { KeyStatus::Retired };
+            }
+        };
+        record.change(scene.io, &scene.setup.origin, switch).await?;
     }
     Ok(switched)
 }

@@ -117,13 +117,19 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     let homeserver = Homeserver::new(io);
     let Some(key) = current_key(io, &homeserver, session).await? else { return Ok(Answer::Own) };
     let mut record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
-    let Some(device) = record.devices.get_mut(&session.device_id) else { return Ok(Answer::Refused(Code::RecBridge)) };
-    if io.now().since(device.since) > READ_WINDOW || device.given.iter().any(|given| given == name) {
+    // Noted before it is given: a crash between the two must not make it twice.
+    let now = io.now();
+    let note = |record: &mut AccountRecord| {
+        let Some(device) = record.devices.get_mut(&session.device_id) else { return false };
+        if now.since(device.since) > READ_WINDOW || device.given.iter().any(|given| given == name) {
+            return false;
+        }
+        device.given.push(name.to_owned());
+        true
+    };
+    if !record.change(io, &session.origin, note).await? {
         return Ok(Answer::Refused(Code::RecBridge));
     }
-    // Noted before it is given: a crash between the two must not make it twice.
-    device.given.push(name.to_owned());
-    record.save(io, &session.origin).await?;
     let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
     let opened = prove::open_all(io, &homeserver, &session.user_id, &key, &published).await?;
     if let Some((secret, _)) = opened.into_iter().zip(secret_name::ALL).find(|(_, n)| *n == name) {

@@ -80,6 +80,12 @@ pub trait KeyVault {
     /// [`VaultError::Failed`].
     async fn holds(&self, id: &KeyId) -> Result<bool, VaultError>;
 
+    /// The ids that there are wrapping keys for, sorted.
+    ///
+    /// # Errors
+    /// [`VaultError::Failed`].
+    async fn ids(&self) -> Result<Vec<KeyId>, VaultError>;
+
     /// Removes the wrapping key for this id for good; there need not be one.
     ///
     /// # Errors
@@ -123,6 +129,10 @@ impl KeyVault for MemoryVault {
         Ok(self.0.borrow().contains_key(id))
     }
 
+    async fn ids(&self) -> Result<Vec<KeyId>, VaultError> {
+        Ok(self.0.borrow().keys().cloned().collect())
+    }
+
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError> {
         self.0.borrow_mut().remove(id);
         Ok(())
@@ -140,6 +150,9 @@ impl KeyVault for FailingVault {
         Err(VaultError::Failed)
     }
     async fn holds(&self, _: &KeyId) -> Result<bool, VaultError> {
+        Err(VaultError::Failed)
+    }
+    async fn ids(&self) -> Result<Vec<KeyId>, VaultError> {
         Err(VaultError::Failed)
     }
     async fn forget(&self, _: &KeyId) -> Result<(), VaultError> {
@@ -170,12 +183,15 @@ pub async fn conforms(vault: &impl KeyVault) -> Result<(), &'static str> {
         )?;
     }
 
+    check(vault.ids().await.map_err(fail)? == [ours.clone()], "what is held is listed")?;
+
     let refused = |derived: Result<DerivedKeys, VaultError>, error| derived.err() == Some(error);
     let absent = vault.derive(&other, &first, "").await;
     check(refused(absent, VaultError::Absent), "nothing is derived without a wrapping key")?;
     let second = vault.admit(&other, key(2)).await.map_err(fail)?;
     let swapped = vault.derive(&other, &first, "").await;
     check(refused(swapped, VaultError::NotOpened), "a copy wrapped for one id does not open under another")?;
+    check(vault.ids().await.map_err(fail)? == [other.clone(), ours.clone()], "all that is held is listed, sorted")?;
     let altered = |change: fn(&mut WrappedRecoveryKey)| {
         let mut wrapped = first.clone();
         change(&mut wrapped);
@@ -203,7 +219,8 @@ pub async fn conforms(vault: &impl KeyVault) -> Result<(), &'static str> {
     let derived = vault.derive(&ours, &first, "").await;
     check(refused(derived, VaultError::NotOpened), "a copy of a forgotten wrapping key never opens again")?;
     vault.forget(&ours).await.map_err(fail)?;
-    vault.forget(&other).await.map_err(fail)
+    vault.forget(&other).await.map_err(fail)?;
+    check(vault.ids().await.map_err(fail)?.is_empty(), "nothing is left")
 }
 
 #[cfg(test)]

@@ -54,18 +54,35 @@ impl Database {
 
     /// Writes, or with `None` removes, one value; answered when it is on the disk.
     pub(crate) async fn write(&self, store: &str, key: &str, value: Option<&JsValue>) -> Result<(), JsValue> {
+        let (transaction, objects) = self.begin(store)?;
+        match value {
+            Some(value) => objects.put_with_key(value, &key.into())?,
+            None => objects.delete(&key.into())?,
+        };
+        completion(&transaction).await
+    }
+
+    /// Writes a text if what is there is still `old`, in one transaction; says whether it did.
+    async fn replace_text(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, JsValue> {
+        let (transaction, objects) = self.begin(RECORDS)?;
+        let same = answer(&objects.get(&key.into())?).await?.as_string().as_deref() == old;
+        if same {
+            objects.put_with_key(&new.into(), &key.into())?;
+        }
+        completion(&transaction).await?;
+        Ok(same)
+    }
+
+    /// Begins a transaction that is on the disk when it is complete.
+    fn begin(&self, store: &str) -> Result<(IdbTransaction, IdbObjectStore), JsValue> {
         let options = Object::new();
         Reflect::set(&options, &"durability".into(), &"strict".into())?;
         // web-sys has no form of `transaction` that takes options.
         let begin: Function = Reflect::get(&self.0, &"transaction".into())?.dyn_into()?;
         let transaction: IdbTransaction =
             begin.call3(&self.0, &store.into(), &"readwrite".into(), &options)?.dyn_into()?;
-        let objects: IdbObjectStore = transaction.object_store(store)?;
-        match value {
-            Some(value) => objects.put_with_key(value, &key.into())?,
-            None => objects.delete(&key.into())?,
-        };
-        completion(&transaction).await
+        let objects = transaction.object_store(store)?;
+        Ok((transaction, objects))
     }
 }
 
@@ -100,6 +117,10 @@ impl Store for Database {
 
     async fn put(&self, key: &str, value: &str) -> Result<(), StoreError> {
         self.write(RECORDS, key, Some(&value.into())).await.map_err(failed)
+    }
+
+    async fn replace(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, StoreError> {
+        self.replace_text(key, old, new).await.map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {

@@ -107,6 +107,12 @@ impl KeyVault for WebVault {
         }
     }
 
+    async fn ids(&self) -> Result<Vec<KeyId>, VaultError> {
+        let slots = self.database.keys(WRAPPING_KEYS).await.map_err(failed)?;
+        let ids = slots.iter().filter_map(|slot| slot.strip_prefix(&self.scope)?.strip_prefix('|'));
+        Ok(ids.filter_map(|id| KeyId::parse(id).ok()).collect())
+    }
+
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError> {
         self.database.write(WRAPPING_KEYS, &self.slot(id), None).await.map_err(failed)
     }
