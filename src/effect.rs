@@ -163,19 +163,15 @@ pub enum PageCommand {
     MakeBackup,
     /// Have the client make one authenticated call (it refreshes its token if it must) and hand over the token it has.
     RenewToken,
-    /// Ask the client whether it finds everything in place.
+    /// Ask the client whether this session itself has what is to be stored.
     Readiness,
 }
 
 /// What the client says of itself ([`PageCommand::Readiness`]).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readiness {
-    /// `isCrossSigningReady()`
-    pub cross_signing: bool,
-    /// `isSecretStorageReady()`
-    pub secret_storage: bool,
-    /// There is an active key backup.
-    pub backup: bool,
+    /// It has the private halves of all three cross-signing keys, and the private key of the active key backup.
+    pub holds_secrets: bool,
 }
 
 /// How a page command ended.

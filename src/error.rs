@@ -100,6 +100,8 @@ codes! {
     RecBridge = "KS-REC-BRIDGE",
     /// The page did not do what it was asked.
     RecPage = "KS-REC-PAGE",
+    /// This session does not have the keys that are to be secured.
+    RecSession = "KS-REC-SESSION",
     /// The recovery key waits for the person to keep it.
     RecKeep = "KS-REC-KEEP",
     /// The vault no longer has the key that secret storage uses.

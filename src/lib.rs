@@ -9,6 +9,7 @@ pub mod bridge;
 pub mod directory;
 pub mod effect;
 pub mod error;
+pub mod events;
 pub mod ident;
 pub mod identity;
 pub mod matrix;

@@ -43,7 +43,11 @@
       return answer.own ? own.get(name) : answer.value;
     };
     storage.store = async (name, secret, keys) => {
-      if (secret === null) return own.store(name, secret, keys);
+      if (secret === null) {
+        // The person resets: what was there is put aside, and nothing of that may stand in the way.
+        await ask({ ask: "put_aside", name }).catch(() => {});
+        return own.store(name, secret, keys);
+      }
       const answer = await ask({ ask: "store", name, secret });
       return answer.own ? own.store(name, secret, keys) : undefined;
     };
@@ -111,12 +115,11 @@
     },
     async readiness() {
       const crypto = currentClient().getCrypto();
-      const [cross_signing, secret_storage, version] = await Promise.all([
-        crypto.isCrossSigningReady(),
-        crypto.isSecretStorageReady(),
-        crypto.getActiveSessionBackupVersion(),
+      const [{ privateKeysCachedLocally: own }, backup] = await Promise.all([
+        crypto.getCrossSigningStatus(),
+        crypto.getSessionBackupPrivateKey(),
       ]);
-      return { cross_signing, secret_storage, backup: Boolean(version) };
+      return { holds_secrets: Boolean(own.masterKey && own.selfSigningKey && own.userSigningKey && backup) };
     },
   };
 

@@ -142,6 +142,7 @@ async fn answer(state: Rc<State>, page: u32, ask: Ask) {
                     let secret = SecretText::new(secret);
                     driver.run(|io| bridge::store(io, &session, &name, &secret)).await
                 }
+                What::PutAside { name } => driver.run(|io| bridge::put_aside(io, &session, &name)).await,
                 What::Get { name } => driver.run(|io| bridge::get(io, &session, &name)).await,
             }
         }

@@ -60,12 +60,17 @@ pub(crate) struct Ask {
     pub(crate) what: What,
 }
 
-/// What the page hook asks: the two operations of secret storage.
+/// What the page hook asks: the operations of secret storage.
 #[derive(Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum What {
     /// Read a secret.
     Get {
+        /// Its name.
+        name: String,
+    },
+    /// A secret is about to be removed.
+    PutAside {
         /// Its name.
         name: String,
     },

@@ -3,6 +3,8 @@
 //! Threat: an account that somebody already looks after, a person who said no, a homeserver that slips in a default key
 //! of its own, brings back an old one, or shows another identity. In every doubt the account is left as it is.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -11,7 +13,7 @@ use super::{
     record::{AccountRecord, KeyStatus, VaultKey},
 };
 use crate::{
-    effect::{Answer, Effect, PageAnswer, PageCommand, VaultCommand},
+    effect::{Answer, Effect, PageAnswer, PageCommand, Readiness, VaultCommand},
     error::{Code, Coded},
     ident::KeyId,
     identity::{BackupTrusted, PublishedIdentity},
@@ -27,6 +29,15 @@ const DECLINED: [(&str, &str, bool); 3] = [
     ("m.key_backup", "enabled", false),
     ("io.element.recovery", "enabled", false),
 ];
+
+/// How often, and after which pause, the server is asked again when it says that there is no key backup: homeservers with
+/// several workers answer late.
+const BACKUP_READS: usize = 2;
+const BACKUP_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often, and with which pause, the client is asked whether it has the secrets.
+const READINESS_ASKED: usize = 5;
+const READINESS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whose secret storage it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +77,9 @@ pub enum LookError {
     /// Not even the client's own new backup is signed by the account.
     #[error("the key backup is not signed by the account")]
     BackupUntrusted,
+    /// The session does not have the private keys itself: it was not verified, and another one may have them.
+    #[error("this session does not have the account's keys")]
+    NoSecrets,
     /// The client did not make a backup.
     #[error("the page did not do what it was asked")]
     Page,
@@ -78,6 +92,7 @@ impl Coded for LookError {
             Self::OtherIdentity => Code::RecIdentity,
             Self::VaultLost => Code::RecVaultLost,
             Self::BackupUntrusted => Code::RecBackupUntrusted,
+            Self::NoSecrets => Code::RecSession,
             Self::Page => Code::RecPage,
         }
     }
@@ -99,29 +114,60 @@ struct Documents {
 }
 
 /// Reads the account and decides whether it is ours to set up.
-pub(super) async fn look(scene: &Scene<'_>, record: &AccountRecord) -> Result<Looked, End> {
+pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<Looked, End> {
     let mut documents = read(scene).await?;
     let identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
     if record.master_key.as_ref().is_some_and(|seen| seen != identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
     let found = whose(scene, record, &documents).await?;
-    let trusted = |documents: &Documents| {
-        let backup = documents.backup.as_ref()?;
-        identity.check_backup(backup).ok()
-    };
-    let backup = match trusted(&documents) {
-        Some(trusted) => trusted,
-        None => {
-            let made = scene.io.ask(Effect::Page(PageCommand::MakeBackup)).await;
-            if !matches!(made, Answer::Page(PageAnswer::Done)) {
-                return Err(LookError::Page.into());
+    let mut pauses = BACKUP_READS;
+    let backup = loop {
+        if let Some(trusted) = documents.backup.as_ref().and_then(|backup| identity.check_backup(backup).ok()) {
+            break trusted;
+        }
+        // Making a backup removes every older one: not for a stale answer, nor over one that has something in it.
+        match &documents.backup {
+            Some(backup) if backup.count > 0 || record.backup_replaced => return Err(LookError::BackupUntrusted.into()),
+            Some(_) => {
+                let asked = |record: &mut AccountRecord| record.backup_replaced = true;
+                record.change(scene.io, &scene.setup.origin, asked).await?;
+                make_backup(scene).await?;
             }
-            documents = read(scene).await?;
-            trusted(&documents).ok_or(LookError::BackupUntrusted)?
+            None if pauses > 0 => {
+                pauses -= 1;
+                scene.io.ask(Effect::SleepUntil(scene.io.now().plus(BACKUP_PAUSE))).await;
+            }
+            None => make_backup(scene).await?,
+        }
+        documents = read(scene).await?;
+        if documents.backup.is_none() && pauses == 0 {
+            return Err(LookError::BackupUntrusted.into());
         }
     };
     Ok(Looked { found, identity, backup, sealed: documents.sealed, present: documents.present })
+}
+
+/// Asks the client whether it has the secrets at all: from a session without them, secret storage would be made with
+/// nothing in it, and the session that has them could no longer set it up. A client that has only just made them is asked
+/// again for a moment.
+pub(super) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> {
+    for _ in 0..READINESS_ASKED {
+        match scene.io.ask(Effect::Page(PageCommand::Readiness)).await {
+            Answer::Page(PageAnswer::Ready(Readiness { holds_secrets: true })) => return Ok(()),
+            Answer::Page(PageAnswer::Ready(_)) => {}
+            _ => return Err(LookError::Page.into()),
+        }
+        scene.io.ask(Effect::SleepUntil(scene.io.now().plus(READINESS_PAUSE))).await;
+    }
+    Err(LookError::NoSecrets.into())
+}
+
+async fn make_backup(scene: &Scene<'_>) -> Result<(), End> {
+    match scene.io.ask(Effect::Page(PageCommand::MakeBackup)).await {
+        Answer::Page(PageAnswer::Done) => Ok(()),
+        _ => Err(LookError::Page.into()),
+    }
 }
 
 async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
@@ -176,10 +222,13 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
     if published.as_ref() != Some(&key.description) {
         return foreign(Code::RecDescription);
     }
-    let holds = scene.io.ask(Effect::Vault(VaultCommand::Holds(id.clone()))).await;
-    match (holds, &key.wrapped) {
-        (Answer::Holds(true), Some(_)) => Ok(Found::Ours(id)),
-        (Answer::Holds(_), _) => foreign(Code::RecVaultLost),
+    if openable(scene, key).await? { Ok(Found::Ours(id)) } else { foreign(Code::RecVaultLost) }
+}
+
+/// Are both halves of the key here, the wrapping key in the vault and the wrapped copy?
+async fn openable(scene: &Scene<'_>, key: &VaultKey) -> Result<bool, End> {
+    match scene.io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
+        Answer::Holds(held) => Ok(held && key.wrapped.is_some()),
         _ => Err(crate::recovery::VaultError::Failed.into()),
     }
 }
@@ -211,7 +260,10 @@ pub(super) async fn glance(scene: &Scene<'_>, record: &AccountRecord) -> Result<
     let default_key: Option<DefaultKey> = account_data::read_get(default_key)?;
     let sealed = account_data::read_get(sealed)?.unwrap_or_default();
     match default_key.and_then(|document| document.key).filter(|key| !key.is_empty()) {
-        Some(key) => of_ours(record, &key, &sealed).map(|_| ()),
+        Some(key) => match openable(scene, of_ours(record, &key, &sealed)?).await? {
+            true => Ok(()),
+            false => Err(End::Leave(State::Foreign, Some(Code::RecVaultLost))),
+        },
         None => Ok(()),
     }
 }

@@ -5,18 +5,20 @@
 
 use super::{
     End, Scene,
-    look::Looked,
+    look::{LookError, Looked},
     recipients::Chosen,
     record::{AccountRecord, KeyStatus, VaultKey},
 };
 use crate::{
     effect::{Answer, Effect, VaultCommand},
     error::{Code, Coded},
+    events::{self, Event},
     ident::KeyId,
+    identity::PublicKey,
     openpgp,
     recovery::{
         KeyDescription, RecoveryKey, VaultError, WrappedRecoveryKey,
-        sealed::{SealedEntry, SealedNames},
+        sealed::{SealedNames, SealedRecovery},
     },
     secret::SecretBytes,
     status::Progress,
@@ -51,17 +53,24 @@ impl Coded for MakeError {
 }
 
 impl Made {
-    /// The key that an earlier run made and did not get into force; only while the vault can open it.
+    /// The key to go on with where the account has no default key: the one in force so far, if it went lost on the
+    /// server, else one that an earlier run made and did not get into force. Only one that the vault can open, and that
+    /// was made for the identity that is published: what is sealed names it.
     #[must_use]
-    pub(super) fn pending(record: &AccountRecord, held: &[KeyId]) -> Option<Self> {
-        let key = record.pending().filter(|key| held.contains(&key.id))?;
-        (key.wrapped.is_some() && (key.sealed.is_some() || key.kept)).then(|| Self(key.id.clone()))
+    pub(super) fn resume(record: &AccountRecord, held: &[KeyId], identity: &PublicKey) -> Option<Self> {
+        let key = record.proven(held).or_else(|| record.pending().filter(|key| held.contains(&key.id)))?;
+        let whole = key.wrapped.is_some() && (key.sealed.is_some() || key.kept);
+        (whole && key.master_key == *identity).then(|| Self(key.id.clone()))
     }
 
     /// The key that the account uses already.
-    #[must_use]
-    pub(super) fn resume(record: &AccountRecord, id: &KeyId) -> Option<Self> {
-        record.key(id).filter(|key| key.wrapped.is_some()).map(|key| Self(key.id.clone()))
+    ///
+    /// # Errors
+    /// [`LookError::VaultLost`] where the record has no way to it, [`LookError::OtherIdentity`] where it was made for
+    /// another identity than the one that is published.
+    pub(super) fn in_use(record: &AccountRecord, id: &KeyId, identity: &PublicKey) -> Result<Self, LookError> {
+        let key = record.key(id).filter(|key| key.wrapped.is_some()).ok_or(LookError::VaultLost)?;
+        if key.master_key == *identity { Ok(Self(key.id.clone())) } else { Err(LookError::OtherIdentity) }
     }
 
     /// Its id.
@@ -123,25 +132,32 @@ pub(super) async fn make(
             return Err(MakeError::NotKept.into());
         }
     }
-    let sealed = message.map(|message| SealedEntry {
+    let sealed = message.map(|message| SealedRecovery {
         message,
         recipients: views.iter().map(|view| view.fingerprint.clone()).collect(),
         sealed_at: scene.io.now(),
-        wrapped: wrapped.clone(),
-        other: std::collections::BTreeMap::new(),
     });
     let made = VaultKey {
         id: id.clone(),
         status: KeyStatus::Pending,
         wrapped: Some(wrapped),
         description,
+        master_key: *looked.identity.master(),
         sealed,
         recipients: views,
         kept,
         sealed_proven_at: None,
         proven_at: None,
     };
-    record.change(scene.io, &scene.setup.origin, |record| record.keys.push(made.clone())).await?;
+    let browser = make_letters(16)?;
+    let add = |record: &mut AccountRecord| {
+        record.browser.get_or_insert_with(|| browser.clone());
+        record.keys.push(made.clone());
+    };
+    record.change(scene.io, &scene.setup.origin, add).await?;
+    let recipients = made.recipients.iter().map(|view| view.fingerprint.clone()).collect();
+    let event = Event::Sealed { key_id: id.clone(), recipients };
+    events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, event).await?;
     Ok(Made(id))
 }
 
@@ -175,13 +191,18 @@ pub(super) async fn forget(scene: &Scene<'_>, id: &KeyId) -> Result<(), End> {
 
 /// A fresh key id: 32 of `A-Za-z0-9`, as other clients make them.
 fn make_key_id() -> Result<KeyId, MakeError> {
+    KeyId::parse(&make_letters(32)?).map_err(|_| MakeError::Randomness)
+}
+
+/// This many random `A-Za-z0-9`.
+fn make_letters(count: usize) -> Result<String, MakeError> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut id = String::new();
-    while id.len() < 32 {
+    let mut text = String::new();
+    while text.len() < count {
         let bytes = SecretBytes::<64>::make_random().map_err(|_| MakeError::Randomness)?;
         // Bytes past the largest multiple of 62 would make some letters more likely than others.
-        let letters = bytes.expose("a key id is public").iter().filter(|b| **b < 248);
-        id.extend(letters.map(|b| char::from(ALPHABET[usize::from(b % 62)])).take(32 - id.len()));
+        let letters = bytes.expose("ids are public").iter().filter(|b| **b < 248);
+        text.extend(letters.map(|b| char::from(ALPHABET[usize::from(b % 62)])).take(count - text.len()));
     }
-    KeyId::parse(&id).map_err(|_| MakeError::Randomness)
+    Ok(text)
 }

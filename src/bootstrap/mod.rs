@@ -33,6 +33,7 @@ use std::time::Duration;
 use crate::{
     effect::{Effect, Io},
     error::Code,
+    events::{self, Event},
     ident::{DeviceId, Origin, UserId},
     matrix::homeserver::{Homeserver, Stop},
     policy::Policy,
@@ -131,6 +132,7 @@ pub async fn run(io: Io, setup: Setup) -> Outcome {
         }
         Err(End::Stop(Stop { code, not_before })) => {
             let waiting = code.as_str().starts_with("KS-DIR-") || code.as_str().starts_with("KS-SGN-");
+            let waiting = waiting || code == Code::RecSession;
             progress.state = if waiting { State::Waiting } else { State::Failed };
             progress.problem = Some((code, now));
             let usual = if waiting { RETRY_DIRECTORY } else { RETRY };
@@ -165,13 +167,14 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     }
 
     scene.show(progress, StepName::Look).await;
-    let looked = look::look(scene, &record).await?;
+    let looked = look::look(scene, &mut record).await?;
 
     let made = match &looked.found {
-        Found::Ours(key_id) => make::Made::resume(&record, key_id).ok_or(Stop::from(look::LookError::VaultLost))?,
-        Found::Nothing => match make::Made::pending(&record, &held) {
+        Found::Ours(key_id) => make::Made::in_use(&record, key_id, looked.identity.master())?,
+        Found::Nothing => match make::Made::resume(&record, &held, looked.identity.master()) {
             Some(made) => made,
             None => {
+                look::session_holds_secrets(scene).await?;
                 scene.show(progress, StepName::Recipients).await;
                 let chosen = recipients::choose(scene, &mut record).await?;
                 scene.show(progress, StepName::Make).await;
@@ -206,11 +209,16 @@ async fn complete(
     _safe: seal::RecoverySafe,
     proven: prove::SecretsProven,
 ) -> Result<(), End> {
+    // A homeserver that showed one identity first and another later has had the first one sealed.
+    if record.key(switched.key_id()).map(|key| &key.master_key) != Some(proven.master_key()) {
+        return Err(look::LookError::OtherIdentity.into());
+    }
     // What came before is of no more use, now that its successor is proven.
     let retired: Vec<_> = record.keys.iter().filter(|k| k.id != *switched.key_id()).map(|k| k.id.clone()).collect();
     for id in &retired {
         make::forget(scene, id).await?;
     }
+    let first = record.key(switched.key_id()).is_some_and(|key| key.proven_at.is_none());
     let now = scene.io.now();
     let completed = |record: &mut AccountRecord| {
         record.master_key = Some(*proven.master_key());
@@ -219,5 +227,9 @@ async fn complete(
         record.replaced.extend(retired.iter().filter(|id| !record.replaced.contains(id)).cloned().collect::<Vec<_>>());
     };
     record.change(scene.io, &scene.setup.origin, completed).await?;
+    if first {
+        let event = Event::Proven { key_id: switched.key_id().clone() };
+        events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, event).await?;
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::{
     End, Scene, look,
     look::Looked,
     record::{AccountRecord, VaultKey},
+    seal::Wanted,
     switch::Switched,
 };
 use crate::{
@@ -92,7 +93,7 @@ pub(super) async fn prove(
     let mut tries = 0;
     loop {
         tries += 1;
-        match once(scene, key).await {
+        match once(scene, record, key).await {
             Err(End::Stop(Stop {
                 code: Code::RecSecretMissing | Code::RecReadBack | Code::RecDescription, ..
             })) if tries < TRIES => {}
@@ -101,19 +102,17 @@ pub(super) async fn prove(
     }
 }
 
-async fn once(scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
+async fn once(scene: &Scene<'_>, record: &AccountRecord, key: &VaultKey) -> Result<SecretsProven, End> {
     let user = &scene.setup.user_id;
     if look::published_default_key(scene).await?.as_deref() != Some(key.id.as_str())
         || look::published_description(scene, &key.id).await?.as_ref() != Some(&key.description)
     {
         return Err(ProveError::Description.into());
     }
-    if let Some(entry) = &key.sealed {
-        let response = scene.homeserver.send(account_data::get(user, sealed::ACCOUNT_DATA)).await?;
-        let document: Option<SealedDocument> = account_data::read_get(&response)?;
-        if document.is_none_or(|d| d.entry(&key.id).as_ref() != Some(entry)) {
-            return Err(ProveError::Sealed.into());
-        }
+    let response = scene.homeserver.send(account_data::get(user, sealed::ACCOUNT_DATA)).await?;
+    let document: SealedDocument = account_data::read_get(&response)?.unwrap_or_default();
+    if !Wanted::of(record, key).map_err(|_| ProveError::Sealed)?.is_in(&document) {
+        return Err(ProveError::Sealed.into());
     }
     let derived = derive(scene.io, key, "").await?;
     key.description.verify(&derived).map_err(|_| ProveError::Description)?;

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::{Answer, Effect, Io, StoreCommand},
     error::Code,
+    events::{self, Event},
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
-    recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedEntry},
+    recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedRecovery},
     status::RecipientView,
     time::UnixMillis,
 };
@@ -40,8 +41,10 @@ pub struct VaultKey {
     pub wrapped: Option<WrappedRecoveryKey>,
     /// The key description as it was, or will be, published.
     pub description: KeyDescription,
+    /// The master key of the identity that it was made for, and that the sealed recovery names.
+    pub master_key: PublicKey,
     /// The sealed recovery; absent where the person keeps the recovery key.
-    pub sealed: Option<SealedEntry>,
+    pub sealed: Option<SealedRecovery>,
     /// Who may open the sealed recovery.
     pub recipients: Vec<RecipientView>,
     /// The person said that the recovery key is kept.
@@ -66,6 +69,9 @@ pub struct DeviceSeen {
 pub struct AccountRecord {
     /// The account.
     pub user_id: UserId,
+    /// The name of this browser among those that hold the account's recovery key: random, made with the first key.
+    #[serde(default)]
+    pub browser: Option<String>,
     /// The master key that this browser has seen in place; kept through logout.
     pub master_key: Option<PublicKey>,
     /// The recovery keys, oldest first.
@@ -73,6 +79,9 @@ pub struct AccountRecord {
     /// The ids of those that a proven successor replaced: one that comes back as the default key is an old state.
     #[serde(default)]
     pub replaced: Vec<KeyId>,
+    /// The client was asked to make a key backup in place of one that nobody signed; not asked twice.
+    #[serde(default)]
+    pub backup_replaced: bool,
     /// The person typed this account's name at a login.
     pub typed: bool,
     /// Certificates the person confirmed as their own.
@@ -124,9 +133,11 @@ impl AccountRecord {
     pub const fn new(user_id: UserId) -> Self {
         Self {
             user_id,
+            browser: None,
             master_key: None,
             keys: Vec::new(),
             replaced: Vec::new(),
+            backup_replaced: false,
             typed: false,
             confirmed: Vec::new(),
             refused: Vec::new(),
@@ -219,7 +230,9 @@ impl AccountRecord {
             let list = if accept { &mut record.confirmed } else { &mut record.refused };
             list.push(certificate.clone());
         };
-        record.change(&io, origin, noted).await
+        record.change(&io, origin, noted).await?;
+        let event = Event::RecipientAnswered { fingerprint: certificate, accepted: accept };
+        events::note(&io, origin, user_id, event).await
     }
 
     /// The key of this id, if it is one of ours.
@@ -232,6 +245,12 @@ impl AccountRecord {
     #[must_use]
     pub fn current(&self) -> Option<&VaultKey> {
         self.keys.iter().find(|k| k.status == KeyStatus::Current)
+    }
+
+    /// The key that may encrypt, if everything was proven under it before and the vault still opens it.
+    #[must_use]
+    pub fn proven(&self, held: &[KeyId]) -> Option<&VaultKey> {
+        self.current().filter(|key| key.proven_at.is_some() && key.wrapped.is_some() && held.contains(&key.id))
     }
 
     /// A key that was made and is not in force yet.

@@ -3,18 +3,25 @@
 //! Threat: a switch to a key that nobody can open again. [`RecoverySafe`] can only be had here, and is what the switch
 //! asks for.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{
     End, Scene,
     look::Looked,
     make::{Made, MakeError},
-    record::AccountRecord,
+    record::{AccountRecord, VaultKey},
 };
 use crate::{
+    effect::Effect,
     error::{Code, Coded},
+    events::{self, Event},
     matrix::account_data,
-    recovery::sealed::{self, SealedDocument},
+    recovery::{
+        WrappedRecoveryKey,
+        sealed::{self, SealedDocument},
+    },
 };
 
 /// The sealed recovery lies in the account's data as it was written.
@@ -49,6 +56,9 @@ impl Coded for SealError {
 
 /// How often a read that gives an older state is repeated: homeservers with several workers answer late.
 pub(super) const STALE_READS: usize = 3;
+/// The pause before each of the reads that find a sealed recovery gone or altered which was in place before: only what is
+/// so for a minute is written again.
+const DOUBT_PAUSE: Duration = Duration::from_secs(20);
 
 /// Writes and proves the sealed recovery; finds it where it has been written before.
 pub(super) async fn seal(
@@ -57,34 +67,75 @@ pub(super) async fn seal(
     made: &Made,
     looked: &Looked,
 ) -> Result<RecoverySafe, End> {
-    let key = made.key(record)?;
-    let Some(entry) = key.sealed.clone() else {
-        return if key.kept { Ok(RecoverySafe::Kept(RecoveryKeyKept(()))) } else { Err(MakeError::NotKept.into()) };
-    };
-    let id = made.key_id();
-    let user = &scene.setup.user_id;
-    // Other entries, and what other versions put there, stay.
-    let mut document = looked.sealed.clone();
-    if document.entry(id).as_ref() != Some(&entry) {
-        document.insert(id, &entry)?;
-        let content = serde_json::to_value(&document).unwrap_or(Value::Null);
-        let response = scene.homeserver.send(account_data::put(user, sealed::ACCOUNT_DATA, &content)).await?;
-        account_data::read_put(&response)?;
-        let mut proven = false;
+    let key = made.key(record)?.clone();
+    if key.sealed.is_none() && !key.kept {
+        return Err(MakeError::NotKept.into());
+    }
+    let wanted = Wanted::of(record, &key)?;
+    let mut there = wanted.is_in(&looked.sealed);
+    if !there && key.sealed_proven_at.is_some() {
         for _ in 0..STALE_READS {
-            let response = scene.homeserver.send(account_data::get(user, sealed::ACCOUNT_DATA)).await?;
-            let read: Option<SealedDocument> = account_data::read_get(&response)?;
-            proven = read.is_some_and(|read| read.entry(id).as_ref() == Some(&entry));
-            if proven {
+            scene.io.ask(Effect::SleepUntil(scene.io.now().plus(DOUBT_PAUSE))).await;
+            there = wanted.is_in(&read(scene).await?);
+            if there {
                 break;
             }
         }
-        if !proven {
-            return Err(SealError::ReadBack.into());
+        if !there {
+            events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::SealedRecoveryLost).await?;
         }
     }
+    if !there {
+        write(scene, &wanted).await?;
+    }
     let now = scene.io.now();
-    let proven = |record: &mut AccountRecord| record.update(id, |key| key.sealed_proven_at = Some(now));
+    let proven = |record: &mut AccountRecord| record.update(&key.id, |key| key.sealed_proven_at = Some(now));
     record.change(scene.io, &scene.setup.origin, proven).await?;
-    Ok(RecoverySafe::Sealed(SealedRecoveryProven(())))
+    Ok(if key.sealed.is_some() {
+        RecoverySafe::Sealed(SealedRecoveryProven(()))
+    } else {
+        RecoverySafe::Kept(RecoveryKeyKept(()))
+    })
+}
+
+/// What account data must say of the key.
+pub(super) struct Wanted<'k> {
+    key: &'k VaultKey,
+    wrapped: &'k WrappedRecoveryKey,
+    browser: String,
+}
+
+impl<'k> Wanted<'k> {
+    pub(super) fn of(record: &AccountRecord, key: &'k VaultKey) -> Result<Self, MakeError> {
+        let wrapped = key.wrapped.as_ref().ok_or(MakeError::Record)?;
+        Ok(Self { key, wrapped, browser: record.browser.clone().ok_or(MakeError::Record)? })
+    }
+
+    pub(super) fn is_in(&self, document: &SealedDocument) -> bool {
+        let Self { key, wrapped, browser } = self;
+        document.entry(&key.id).is_some_and(|entry| entry.holds(key.sealed.as_ref(), browser, wrapped))
+    }
+}
+
+async fn read(scene: &Scene<'_>) -> Result<SealedDocument, End> {
+    let request = account_data::get(&scene.setup.user_id, sealed::ACCOUNT_DATA);
+    Ok(account_data::read_get(&scene.homeserver.send(request).await?)?.unwrap_or_default())
+}
+
+/// Writes into the document as it is now: what other browsers and other versions put there stays.
+async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
+    let mut document = read(scene).await?;
+    let mut entry = document.entry(&wanted.key.id).unwrap_or_default();
+    entry.sealed.clone_from(&wanted.key.sealed);
+    entry.wrapped.insert(wanted.browser.clone(), wanted.wrapped.clone());
+    document.insert(&wanted.key.id, &entry)?;
+    let content = serde_json::to_value(&document).unwrap_or(Value::Null);
+    let put = account_data::put(&scene.setup.user_id, sealed::ACCOUNT_DATA, &content);
+    account_data::read_put(&scene.homeserver.send(put).await?)?;
+    for _ in 0..STALE_READS {
+        if wanted.is_in(&read(scene).await?) {
+            return Ok(());
+        }
+    }
+    Err(SealError::ReadBack.into())
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     effect::{Answer, Effect, PageAnswer, PageCommand},
     error::{Code, Coded},
+    events::{self, Event},
     ident::KeyId,
     matrix::account_data,
     status::State,
@@ -87,7 +88,11 @@ pub(super) async fn switch(
         }
         put(scene, account_data::DEFAULT_KEY, &default).await?;
     }
-    if record.key(&key_id).is_some_and(|key| key.status != KeyStatus::Current) {
+    let in_force = record.key(&key_id).is_some_and(|key| key.status == KeyStatus::Current);
+    if switched.now && in_force {
+        events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::DefaultKeyLost).await?;
+    }
+    if switched.now || !in_force {
         for (kind, content) in [(kind, content), (account_data::DEFAULT_KEY.to_owned(), default)] {
             page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
         }

@@ -5,22 +5,29 @@
 //! rules:
 //!
 //! - It acts only while the account's default key is the vault's current one; else Element's own functions run.
-//! - Reading never resolves to nothing once an identity is published: it is refused.
+//! - Reading a cross-signing seed never resolves to nothing once an identity is published, whosever secret storage it is:
+//!   it is refused.
 //! - Nothing is handed out before every secret was opened here and derives the published keys.
 //! - A cross-signing seed is stored only if it derives the published key.
+//! - What the person removes, by a reset in Element, is first put aside in the account's own data.
 //! - Reading is answered once per new device and secret, within [`READ_WINDOW`] of a login that was confirmed with the
-//!   homeserver.
+//!   homeserver, and noted in the log.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     bootstrap::{
         prove::{self, Published},
-        record::{AccountRecord, KeyStatus, VaultKey},
+        record::{AccountRecord, VaultKey},
     },
-    effect::Io,
+    effect::{Effect, Io, VaultCommand},
     error::Code,
+    events::{self, Event},
     ident::{DeviceId, Origin, UserId},
+    identity::{PublishedIdentity, derive_public},
     matrix::{
         account_data,
         homeserver::{Homeserver, Stop},
@@ -28,7 +35,11 @@ use crate::{
     },
     recovery::{SecretDocument, secret_name},
     secret::SecretText,
+    time::UnixMillis,
 };
+
+/// The secrets that an identity is made of.
+const SEEDS: [&str; 3] = [secret_name::MASTER, secret_name::SELF_SIGNING, secret_name::USER_SIGNING];
 
 /// How long after a login secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
@@ -92,8 +103,7 @@ fn refuses(
     user: &UserId,
     keys: &crate::effect::HttpResponse,
 ) -> Result<Option<Code>, Stop> {
-    use crate::identity::{PublishedIdentity, derive_public};
-    if ![secret_name::MASTER, secret_name::SELF_SIGNING, secret_name::USER_SIGNING].contains(&name) {
+    if !SEEDS.contains(&name) {
         return Ok(None);
     }
     let Some(identity) = PublishedIdentity::read(&keys::read_query(keys)?, user)? else {
@@ -115,7 +125,13 @@ pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
 
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
-    let Some(key) = current_key(io, &homeserver, session).await? else { return Ok(Answer::Own) };
+    let Some(key) = current_key(io, &homeserver, session).await? else {
+        return Ok(if reads_nothing(&homeserver, session, name).await? {
+            Answer::Refused(Code::RecSecretMissing)
+        } else {
+            Answer::Own
+        });
+    };
     let mut record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
     // Noted before it is given: a crash between the two must not make it twice.
     let now = io.now();
@@ -130,6 +146,8 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     if !record.change(io, &session.origin, note).await? {
         return Ok(Answer::Refused(Code::RecBridge));
     }
+    let given = Event::SecretGiven { name: name.to_owned(), device_id: session.device_id.clone() };
+    events::note(io, &session.origin, &session.user_id, given).await?;
     let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
     let opened = prove::open_all(io, &homeserver, &session.user_id, &key, &published).await?;
     if let Some((secret, _)) = opened.into_iter().zip(secret_name::ALL).find(|(_, n)| *n == name) {
@@ -145,13 +163,84 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     Ok(entry.decrypt(&derived).map_or(Answer::Refused(Code::RecMac), Answer::Secret))
 }
 
-/// The vault's current key, if it is the account's default key right now.
+/// Would the client read nothing for a cross-signing seed although an identity is published? It would then make a new one
+/// and put it over the old.
+async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
+    if !SEEDS.contains(&name) {
+        return Ok(false);
+    }
+    let user = &session.user_id;
+    let responses = homeserver.send_all(vec![account_data::get(user, name), keys::query(user)]).await?;
+    let [document, keys] = responses.as_slice() else {
+        return Err(Stop { code: Code::NetAnswer, not_before: None });
+    };
+    let document: Option<SecretDocument> = account_data::read_get(document)?;
+    let published = PublishedIdentity::read(&keys::read_query(keys)?, user)?.is_some();
+    Ok(published && document.is_none_or(|document| document.key_ids().next().is_none()))
+}
+
+/// The person removes a secret (a reset, in Element): what it was is put aside, so that a mistake can be undone.
+pub async fn put_aside(io: Io, session: &Session, name: &str) -> Answer {
+    Answer::of(try_put_aside(&io, session, name).await)
+}
+
+async fn try_put_aside(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
+    let homeserver = Homeserver::new(io);
+    let user = &session.user_id;
+    if current_key(io, &homeserver, session).await?.is_none() || !secret_name::ALL.contains(&name) {
+        return Ok(Answer::Own);
+    }
+    let kinds = [name, account_data::KEYSTEAD_SUPERSEDED];
+    let responses = homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;
+    let [document, superseded] = responses.as_slice() else {
+        return Err(Stop { code: Code::NetAnswer, not_before: None });
+    };
+    let Some(document): Option<Value> = account_data::read_get(document)? else { return Ok(Answer::Own) };
+    let mut superseded: Superseded = account_data::read_get(superseded)?.unwrap_or_default();
+    superseded.secrets.push(Aside { name: name.to_owned(), at: io.now(), document });
+    let older = superseded.secrets.len().saturating_sub(MAX_ASIDE);
+    superseded.secrets.drain(..older);
+    let content = serde_json::to_value(&superseded).unwrap_or_default();
+    let put = account_data::put(user, account_data::KEYSTEAD_SUPERSEDED, &content);
+    account_data::read_put(&homeserver.send(put).await?)?;
+    let event = Event::SecretSuperseded { name: name.to_owned() };
+    events::note(io, &session.origin, user, event).await?;
+    Ok(Answer::Own)
+}
+
+/// How many removed secrets are kept aside.
+const MAX_ASIDE: usize = 32;
+
+/// The content of [`account_data::KEYSTEAD_SUPERSEDED`].
+#[derive(Default, Serialize, Deserialize)]
+struct Superseded {
+    #[serde(default)]
+    secrets: Vec<Aside>,
+    #[serde(flatten)]
+    other: BTreeMap<String, Value>,
+}
+
+/// A secret that was removed, still encrypted as it was.
+#[derive(Serialize, Deserialize)]
+struct Aside {
+    name: String,
+    at: UnixMillis,
+    document: Value,
+}
+
+/// The vault's current key, if it is the account's default key right now and the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
     let record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
-    let Some(key) = record.keys.into_iter().find(|key| key.status == KeyStatus::Current) else { return Ok(None) };
+    // After a logout there is a current key and no way to it: then Element's own dialog has to work.
+    let Some(key) = record.current().filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
+    match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
+        crate::effect::Answer::Holds(true) => {}
+        crate::effect::Answer::Holds(false) => return Ok(None),
+        _ => return Err(crate::recovery::VaultError::Failed.into()),
+    }
     let request = account_data::get(&session.user_id, account_data::DEFAULT_KEY);
     let response = homeserver.send(request).await?;
-    let document: Option<serde_json::Value> = account_data::read_get(&response)?;
+    let document: Option<Value> = account_data::read_get(&response)?;
     let ours = document.as_ref().and_then(|d| d.get("key")?.as_str()) == Some(key.id.as_str());
     Ok(ours.then_some(key))
 }

@@ -19,6 +19,13 @@ pub struct BackupVersion {
     pub algorithm: String,
     /// The algorithm's data: the public key, and signatures over it.
     pub auth_data: Value,
+    /// How many room keys are in it, by the server's word; where it does not say, there may be some.
+    #[serde(default = "unknown_count")]
+    pub count: u64,
+}
+
+const fn unknown_count() -> u64 {
+    u64::MAX
 }
 
 /// Asks for the newest backup version.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{RecoveryKey, RecoveryKeyError};
+use super::{RecoveryKey, RecoveryKeyError, WrappedRecoveryKey};
 use crate::{
     error::{Code, Coded},
     ident::{Fingerprint, KeyId, UserId},
@@ -107,20 +107,38 @@ impl SealedNames {
     }
 }
 
-/// One sealed recovery in account data.
+/// A sealed recovery: what may be kept, and shown to anyone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealedEntry {
+pub struct SealedRecovery {
     /// The OpenPGP message, ASCII-armored.
     pub message: String,
     /// The certificates that may open it.
     pub recipients: Vec<Fingerprint>,
     /// When it was sealed.
     pub sealed_at: UnixMillis,
-    /// The recovery key under the wrapping key of the browser that made it; opens nothing without that browser.
-    pub wrapped: super::WrappedRecoveryKey,
+}
+
+/// What account data says of one recovery key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryEntry {
+    /// The sealed recovery; absent where the person keeps the recovery key.
+    #[serde(flatten)]
+    pub sealed: Option<SealedRecovery>,
+    /// The recovery key under the wrapping keys of the browsers that hold it, by the browser's id
+    /// ([`crate::bootstrap::record::AccountRecord::browser`]); a copy opens nothing without its browser.
+    #[serde(default)]
+    pub wrapped: BTreeMap<String, WrappedRecoveryKey>,
     /// Fields of other versions, kept as they are.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+impl RecoveryEntry {
+    /// Does it say this, whatever it says of other browsers?
+    #[must_use]
+    pub fn holds(&self, sealed: Option<&SealedRecovery>, browser: &str, wrapped: &WrappedRecoveryKey) -> bool {
+        self.sealed.as_ref() == sealed && self.wrapped.get(browser) == Some(wrapped)
+    }
 }
 
 /// The content of [`ACCOUNT_DATA`]: sealed recoveries by key id.
@@ -137,7 +155,7 @@ pub struct SealedDocument {
 impl SealedDocument {
     /// The entry for a key, if there is one of this version's form.
     #[must_use]
-    pub fn entry(&self, id: &KeyId) -> Option<SealedEntry> {
+    pub fn entry(&self, id: &KeyId) -> Option<RecoveryEntry> {
         serde_json::from_value(self.keys.get(id.as_str())?.clone()).ok()
     }
 
@@ -145,7 +163,7 @@ impl SealedDocument {
     ///
     /// # Errors
     /// [`SealedError::Form`] where the entry cannot be written as JSON.
-    pub fn insert(&mut self, id: &KeyId, entry: &SealedEntry) -> Result<(), SealedError> {
+    pub fn insert(&mut self, id: &KeyId, entry: &RecoveryEntry) -> Result<(), SealedError> {
         let value = serde_json::to_value(entry).map_err(|_| SealedError::Form)?;
         self.keys.insert(id.as_str().to_owned(), value);
         Ok(())

@@ -9,7 +9,7 @@ use keystead_cli::{Driver, Homeserver, Http, NoPage};
 use keystead_core::{
     bootstrap::{self, Outcome, Setup},
     bridge,
-    effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, TransportError},
+    effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
     ident::{DeviceId, KeyId, Origin, UserId},
     recovery::{
         KeyDescription, MemoryVault, SecretDocument,
@@ -136,6 +136,9 @@ impl Account {
 
     /// What the page does: Element's client, and the page hook.
     async fn page(&self, command: PageCommand) -> Result<PageAnswer, Died> {
+        if command == PageCommand::Readiness {
+            return Ok(PageAnswer::Ready(Readiness { holds_secrets: true }));
+        }
         if command == PageCommand::StoreSecrets {
             let session =
                 bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device.clone() };
@@ -171,7 +174,11 @@ impl Account {
         let document: SealedDocument =
             serde_json::from_value(data[sealed::ACCOUNT_DATA].clone()).map_err(|e| e.to_string())?;
         let entry = document.entry(id).ok_or("no sealed recovery for the default key")?;
-        let opened = world.gpg.decrypt(&entry.message).await.map_err(|e| format!("gpg: {e}"))?;
+        let opened = world
+            .gpg
+            .decrypt(&entry.sealed.ok_or("no sealed recovery")?.message)
+            .await
+            .map_err(|e| format!("gpg: {e}"))?;
         let text = SecretText::new(String::from_utf8(opened).map_err(|_| "not text")?);
         let (names, key) = SealedNames::parse(&text).map_err(|e| e.to_string())?;
         if names.user_id != self.user || names.key_id != *id {
