@@ -59,6 +59,29 @@ impl Browser {
         .await
     }
 
+    /// Removes the vault's wrapping keys, as a browser that cleans up does.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn lose_vault(&self) -> Result<()> {
+        const CLEAR: &str = r"
+            const done = arguments[0];
+            const opening = indexedDB.open('keystead');
+            opening.onerror = () => done('not opened');
+            opening.onsuccess = () => {
+                const transaction = opening.result.transaction('wrapping_keys', 'readwrite');
+                transaction.objectStore('wrapping_keys').clear();
+                transaction.oncomplete = () => { opening.result.close(); done('cleared'); };
+                transaction.onabort = () => done('not cleared');
+            };
+        ";
+        self.in_own_page(async |session| {
+            let said = session.execute_async(CLEAR, vec![]).await?.json().clone();
+            if said == "cleared" { Ok(()) } else { bail!("the vault was {said}") }
+        })
+        .await
+    }
+
     /// Does something in a window that shows the extension's popup page; the page's window is the session's again after.
     ///
     /// # Errors

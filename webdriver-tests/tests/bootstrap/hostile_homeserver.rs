@@ -154,7 +154,16 @@ async fn default_key_later(company: &Company, kind: BrowserKind) -> Result<()> {
 async fn default_key_replayed(company: &Company, kind: BrowserKind) -> Result<()> {
     let (ann, desk, browser) = complete(company, kind).await?;
     let old = company.account_data(&ann).await?[DEFAULT_KEY].clone();
+    // A default key that is gone is put back.
     company.put_account_data(&ann, DEFAULT_KEY, &json!({})).await?;
+    retry(&browser, &desk).await?;
+    let back = async || Ok((company.account_data(&ann).await?[DEFAULT_KEY] == old).then_some(()));
+    until("the default key as it was", PATIENCE, back).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+
+    // One that this browser can no longer open is replaced.
+    company.put_account_data(&ann, DEFAULT_KEY, &json!({})).await?;
+    browser.lose_vault().await?;
     retry(&browser, &desk).await?;
     let switched = async || {
         let data = company.account_data(&ann).await?;
