@@ -6,7 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use keystead_core::{ident::Origin, policy::InForce};
+use keystead_core::{
+    ident::{Origin, UserId},
+    policy::InForce,
+};
 use wasm_bindgen::JsValue;
 
 use crate::{
@@ -23,6 +26,7 @@ pub(crate) struct State {
     pub(crate) pages: RefCell<BTreeMap<u32, Page>>,
     pub(crate) deployments: RefCell<BTreeMap<Origin, Live>>,
     pub(crate) next_command: Cell<u32>,
+    ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
 }
 
 impl State {
@@ -34,6 +38,7 @@ impl State {
             pages: RefCell::default(),
             deployments: RefCell::default(),
             next_command: Cell::new(0),
+            ended: RefCell::default(),
         }))
     }
 
@@ -43,6 +48,16 @@ impl State {
         state.policy.replace(in_force);
         policy::apply(state).await;
         deployment::refresh(state).await;
+    }
+
+    /// How many sessions of an account have ended while the background ran.
+    pub(crate) fn ended_sessions(&self, origin: &Origin, user: &UserId) -> u32 {
+        self.ended.borrow().get(&(origin.clone(), user.clone())).copied().unwrap_or_default()
+    }
+
+    /// A session of an account ended: flows that were begun before come to nothing.
+    pub(crate) fn end_session(&self, origin: &Origin, user: &UserId) {
+        *self.ended.borrow_mut().entry((origin.clone(), user.clone())).or_default() += 1;
     }
 
     /// Changes what is known of a deployment.

@@ -198,6 +198,7 @@ pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin) {
         live.typed = None;
     });
     let Some(session) = session else { return };
+    state.end_session(origin, &session.user_id);
     let retention = state.policy.borrow().policy.as_ref().map(|p| p.retention());
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {

@@ -30,6 +30,8 @@ pub(crate) struct Driver {
     origin: Origin,
     user: UserId,
     vault: WebVault,
+    /// How many sessions of the account had ended when the flow began.
+    ended: u32,
 }
 
 impl Driver {
@@ -37,7 +39,8 @@ impl Driver {
     pub(crate) fn new(state: &Rc<State>, origin: &Origin, user: &UserId) -> Self {
         let scope = format!("{}|{}", origin.as_str(), user.as_str());
         let vault = WebVault::new(state.database.clone(), scope);
-        Self { state: Rc::clone(state), origin: origin.clone(), user: user.clone(), vault }
+        let ended = state.ended_sessions(origin, user);
+        Self { state: Rc::clone(state), origin: origin.clone(), user: user.clone(), vault, ended }
     }
 
     /// Runs a flow to its end.
@@ -55,6 +58,15 @@ impl Driver {
     }
 
     async fn perform(&self, effect: Effect) -> Answer {
+        // What was begun in a session that is over must not put back what its end has removed.
+        if self.state.ended_sessions(&self.origin, &self.user) != self.ended {
+            return match effect {
+                Effect::Http(requests) => Answer::Http(requests.iter().map(|_| Err(TransportError::NoToken)).collect()),
+                Effect::Page(_) => Answer::Page(PageAnswer::Gone),
+                Effect::Report(_) | Effect::SleepUntil(_) => Answer::Done,
+                Effect::Vault(_) | Effect::Store(_) | Effect::Keep(_) => Answer::Failed,
+            };
+        }
         match effect {
             Effect::Http(requests) => Answer::Http(join_all(requests.iter().map(|r| self.http(r))).await),
             Effect::Vault(command) => self.vault(command).await,
