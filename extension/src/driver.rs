@@ -6,7 +6,7 @@ use futures_channel::oneshot;
 use futures_util::future::join_all;
 use keystead_core::{
     effect::{
-        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, Run, Step, StoreCommand,
+        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, PageAnswer, Run, Step, StoreCommand,
         TransportError, VaultCommand,
     },
     ident::{Origin, UserId},
@@ -63,6 +63,7 @@ impl Driver {
             return match effect {
                 Effect::Http(requests) => Answer::Http(requests.iter().map(|_| Err(TransportError::NoToken)).collect()),
                 Effect::Page(_) => Answer::Page(PageAnswer::Gone),
+                Effect::Native(_) => Answer::Native(Err(NativeError::Died)),
                 Effect::Report(_) | Effect::SleepUntil(_) => Answer::Done,
                 Effect::Vault(_) | Effect::Store(_) | Effect::Keep(_) => Answer::Failed,
             };
