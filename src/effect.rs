@@ -159,6 +159,9 @@ pub enum PageCommand {
     },
     /// Have the client store its secrets (`bootstrapSecretStorage`); they come through the bridge.
     StoreSecrets,
+    /// Have the client take its secrets from secret storage over the bridge: verify its own device, load the backup key,
+    /// and leave the view that asks the person to confirm the identity.
+    Restore,
     /// Have the client make a new key backup, signed by its own identity.
     MakeBackup,
     /// Have the client make one authenticated call (it refreshes its token if it must) and hand over the token it has.
@@ -278,6 +281,7 @@ impl Effect {
             Self::Store(StoreCommand::Delete(_)) => "store delete".into(),
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
             Self::Page(PageCommand::StoreSecrets) => "page store_secrets".into(),
+            Self::Page(PageCommand::Restore) => "page restore".into(),
             Self::Page(PageCommand::MakeBackup) => "page make_backup".into(),
             Self::Page(PageCommand::RenewToken) => "page renew_token".into(),
             Self::Page(PageCommand::Readiness) => "page readiness".into(),

@@ -102,6 +102,10 @@ codes! {
     RecPage = "KS-REC-PAGE",
     /// This session does not have the keys that are to be secured.
     RecSession = "KS-REC-SESSION",
+    /// The person has to open the sealed recovery, or to enter the recovery key.
+    RecRecover = "KS-REC-RECOVER",
+    /// Only the person can say whether the identity that was opened is theirs.
+    RecBelieve = "KS-REC-BELIEVE",
     /// The recovery key waits for the person to keep it.
     RecKeep = "KS-REC-KEEP",
     /// The vault no longer has the key that secret storage uses.

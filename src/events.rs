@@ -10,6 +10,7 @@ use crate::{
     bootstrap::record::RecordError,
     effect::{Answer, Effect, Io, StoreCommand},
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
+    identity::PublicKey,
     matrix::base64,
     time::UnixMillis,
 };
@@ -50,6 +51,20 @@ pub enum Event {
     SecretSuperseded {
         /// The secret's name.
         name: String,
+    },
+    /// A recovery key opened secret storage on this browser.
+    Restored {
+        /// The secret storage key's id.
+        key_id: KeyId,
+        /// The session's device.
+        device_id: DeviceId,
+    },
+    /// The person said that an identity is, or is not, theirs.
+    IdentityAnswered {
+        /// The master key.
+        master_key: PublicKey,
+        /// Theirs, or not.
+        accepted: bool,
     },
     /// The person said that a certificate is, or is not, theirs.
     RecipientAnswered {

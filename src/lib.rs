@@ -16,6 +16,7 @@ pub mod matrix;
 pub mod openpgp;
 pub mod policy;
 pub mod recovery;
+pub mod restore;
 pub mod secret;
 pub mod signed;
 pub mod status;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, Origin, UserId},
+    identity::PublicKey,
     time::UnixMillis,
 };
 
@@ -57,6 +58,10 @@ pub enum State {
     Confirm,
     /// A person must keep the recovery key ([`Question::Keep`]).
     Keep,
+    /// A person must open the sealed recovery, or enter the recovery key ([`Question::Recover`]).
+    Recover,
+    /// A person must say whether the account's identity is theirs ([`Question::Believe`]).
+    Believe,
     /// Something failed; tried again later, nothing lost.
     Failed,
 }
@@ -119,6 +124,35 @@ pub enum Question {
     },
     /// Keep this recovery key: there is no directory. The key itself is asked for separately and shown once.
     Keep,
+    /// Open the account's history on this browser: with the opened sealed recovery, or with the recovery key.
+    Recover {
+        /// The account.
+        account: UserId,
+        /// The sealed recovery, ASCII-armored, where the account has one for the key in force.
+        message: Option<String>,
+    },
+    /// Is this identity yours? The sealed recovery was opened, but anyone can seal something to a person.
+    Believe {
+        /// The account.
+        account: UserId,
+        /// The master key that the recovery key opens.
+        master_key: PublicKey,
+        /// Its security code, in groups of five digits.
+        security_code: String,
+    },
+}
+
+impl Question {
+    /// Where an account stands that waits for the answer.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Confirm { .. } => State::Confirm,
+            Self::Keep => State::Keep,
+            Self::Recover { .. } => State::Recover,
+            Self::Believe { .. } => State::Believe,
+        }
+    }
 }
 
 /// One deployment as the popup shows it.
@@ -184,6 +218,23 @@ pub enum PageRequest {
     Kept {
         /// Of which deployment.
         origin: Origin,
+    },
+    /// Open the account's history with this: the opened sealed recovery or the recovery key, as it was typed or pasted.
+    /// Answered with [`Status`] when the attempt is over.
+    Recover {
+        /// Of which deployment.
+        origin: Origin,
+        /// The text. Sent within the extension only.
+        text: String,
+    },
+    /// The account's identity was recognised, or not; answered with [`Status`].
+    Believe {
+        /// Of which deployment.
+        origin: Origin,
+        /// The master key the person saw the security code of.
+        master_key: PublicKey,
+        /// Yes or no.
+        accept: bool,
     },
     /// Try again now; answered with [`Status`].
     Retry {

@@ -204,7 +204,7 @@ pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin) {
     spawn_local(async move {
         if retention == Some(Retention::Never) {
             let mut driver = Driver::new(&state, &origin, &session.user_id);
-            let _ = driver.run(|io| login::end(io, &origin, &session.user_id)).await;
+            let _ = driver.run(|io| login::end(io, &origin, &session.user_id, false)).await;
         }
         report(&state, &origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     });

@@ -53,7 +53,11 @@ pub async fn confirm(
     if !record.devices.contains_key(device) {
         let since = io.now();
         let seen = |record: &mut AccountRecord| {
-            record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen { since, given: Vec::new() });
+            record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen {
+                since,
+                given: Vec::new(),
+                granted: None,
+            });
             record.typed |= typed.is_some_and(|name| names(name, user));
         };
         record.change(&io, origin, seen).await?;
@@ -61,18 +65,21 @@ pub async fn confirm(
     Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
 }
 
-/// After a logout: removes what opens the recovery key from this browser. What was seen and decided stays, and so does
-/// the sealed recovery.
+/// After a logout: what opens the recovery key goes. The wrapped copies always; the wrapping keys unless the policy has them
+/// kept, so that a later login of the same browser can open the account again with the copy that the server has. What was
+/// seen and decided stays, and so does the sealed recovery.
 ///
 /// # Errors
 /// [`Stop`] where the vault or the store fails.
-pub async fn end(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
-    let Answer::Ids(ids) = io.ask(Effect::Vault(VaultCommand::Ids)).await else {
-        return Err(VaultError::Failed.into());
-    };
-    for id in ids {
-        if !matches!(io.ask(Effect::Vault(VaultCommand::Forget(id))).await, Answer::Done) {
+pub async fn end(io: Io, origin: &Origin, user: &UserId, keep_wrapping_keys: bool) -> Result<(), Stop> {
+    if !keep_wrapping_keys {
+        let Answer::Ids(ids) = io.ask(Effect::Vault(VaultCommand::Ids)).await else {
             return Err(VaultError::Failed.into());
+        };
+        for id in ids {
+            if !matches!(io.ask(Effect::Vault(VaultCommand::Forget(id))).await, Answer::Done) {
+                return Err(VaultError::Failed.into());
+            }
         }
     }
     let mut record = AccountRecord::load(&io, origin, user).await?;

@@ -269,14 +269,14 @@ pub(super) async fn glance(scene: &Scene<'_>, record: &AccountRecord) -> Result<
 }
 
 /// Reads a key description as it is published.
-pub(super) async fn published_description(scene: &Scene<'_>, id: &KeyId) -> Result<Option<KeyDescription>, End> {
+pub(crate) async fn published_description(scene: &Scene<'_>, id: &KeyId) -> Result<Option<KeyDescription>, End> {
     let kind = account_data::key_description(id);
     let response = scene.homeserver.send(account_data::get(&scene.setup.user_id, &kind)).await?;
     Ok(account_data::read_get(&response)?)
 }
 
 /// Reads the default key's id as it is published now.
-pub(super) async fn published_default_key(scene: &Scene<'_>) -> Result<Option<String>, End> {
+pub(crate) async fn published_default_key(scene: &Scene<'_>) -> Result<Option<String>, End> {
     let response = scene.homeserver.send(account_data::get(&scene.setup.user_id, account_data::DEFAULT_KEY)).await?;
     let document: Option<DefaultKey> = account_data::read_get(&response)?;
     Ok(document.and_then(|d| d.key).filter(|k| !k.is_empty()))

@@ -161,7 +161,7 @@ pub(super) async fn make(
     Ok(Made(id))
 }
 
-async fn admit(scene: &Scene<'_>, id: &KeyId, key: RecoveryKey) -> Result<WrappedRecoveryKey, End> {
+pub(crate) async fn admit(scene: &Scene<'_>, id: &KeyId, key: RecoveryKey) -> Result<WrappedRecoveryKey, End> {
     match scene.io.ask(Effect::Vault(VaultCommand::Admit { id: id.clone(), key })).await {
         Answer::Wrapped(wrapped) => Ok(wrapped),
         _ => Err(VaultError::Failed.into()),
@@ -174,7 +174,8 @@ pub(super) async fn sweep(scene: &Scene<'_>, record: &AccountRecord) -> Result<V
     let Answer::Ids(ids) = scene.io.ask(Effect::Vault(VaultCommand::Ids)).await else {
         return Err(VaultError::Failed.into());
     };
-    let (known, unknown): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| record.key(id).is_some());
+    let known = |id: &KeyId| record.key(id).or(record.opened.as_ref().filter(|key| key.id == *id)).is_some();
+    let (known, unknown): (Vec<_>, Vec<_>) = ids.into_iter().partition(known);
     for id in &unknown {
         forget(scene, id).await?;
     }
@@ -182,7 +183,7 @@ pub(super) async fn sweep(scene: &Scene<'_>, record: &AccountRecord) -> Result<V
 }
 
 /// Removes a key from the vault.
-pub(super) async fn forget(scene: &Scene<'_>, id: &KeyId) -> Result<(), End> {
+pub(crate) async fn forget(scene: &Scene<'_>, id: &KeyId) -> Result<(), End> {
     match scene.io.ask(Effect::Vault(VaultCommand::Forget(id.clone()))).await {
         Answer::Done => Ok(()),
         _ => Err(VaultError::Failed.into()),
@@ -195,7 +196,7 @@ fn make_key_id() -> Result<KeyId, MakeError> {
 }
 
 /// This many random `A-Za-z0-9`.
-fn make_letters(count: usize) -> Result<String, MakeError> {
+pub(crate) fn make_letters(count: usize) -> Result<String, MakeError> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::new();
     while text.len() < count {

@@ -98,7 +98,7 @@ impl<E: Into<Stop>> From<E> for End {
 }
 
 impl Scene<'_> {
-    async fn show(&self, progress: &mut Progress, step: StepName) {
+    pub(crate) async fn show(&self, progress: &mut Progress, step: StepName) {
         progress.state = State::Working;
         progress.step = Some(step);
         self.io.ask(Effect::Report(progress.clone())).await;
@@ -110,6 +110,11 @@ pub async fn run(io: Io, setup: Setup) -> Outcome {
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
     let mut progress = Progress::default();
     let ended = steps(&scene, &mut progress).await;
+    conclude(&io, progress, ended).await
+}
+
+/// Ends a flow: what to show, and when to run again.
+pub(crate) async fn conclude(io: &Io, mut progress: Progress, ended: Result<(), End>) -> Outcome {
     let now = io.now();
     progress.question = None;
     let retry_at = match ended {
@@ -125,7 +130,7 @@ pub async fn run(io: Io, setup: Setup) -> Outcome {
             None
         }
         Err(End::Ask(code, question)) => {
-            progress.state = if matches!(question, Question::Keep) { State::Keep } else { State::Confirm };
+            progress.state = question.state();
             progress.problem = Some((code, now));
             progress.question = Some(question);
             None

@@ -117,7 +117,12 @@ async fn once(scene: &Scene<'_>, record: &AccountRecord, key: &VaultKey) -> Resu
     let derived = derive(scene.io, key, "").await?;
     key.description.verify(&derived).map_err(|_| ProveError::Description)?;
     let published = read_published(&scene.homeserver, user).await?;
-    open_all(scene.io, &scene.homeserver, user, key, &published).await?;
+    secrets(scene, key, &published).await
+}
+
+/// Opens every secret with a key, and compares what they derive with what was published.
+pub(crate) async fn secrets(scene: &Scene<'_>, key: &VaultKey, published: &Published) -> Result<SecretsProven, End> {
+    open_all(scene.io, &scene.homeserver, &scene.setup.user_id, key, published).await?;
     Ok(SecretsProven(*published.identity.master()))
 }
 

@@ -89,7 +89,7 @@ fn escrow(scene: &Scene<'_>) -> Result<Vec<(Role, RecipientAccepted)>, End> {
 }
 
 /// The account's entry in the roster, if the policy names a roster.
-async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, End> {
+pub(crate) async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, End> {
     let policy = &scene.setup.policy;
     let Some(roster) = &policy.roster else { return Ok(None) };
     let url = policy.deployment(&scene.setup.origin).and_then(|deployment| policy.roster_url(deployment));

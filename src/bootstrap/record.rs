@@ -62,6 +62,9 @@ pub struct DeviceSeen {
     pub since: UnixMillis,
     /// The secrets that the page was given for it.
     pub given: Vec<String>,
+    /// When a restore opened the window in which it is given secrets.
+    #[serde(default)]
+    pub granted: Option<UnixMillis>,
 }
 
 /// What is known of one account on one deployment.
@@ -76,6 +79,13 @@ pub struct AccountRecord {
     pub master_key: Option<PublicKey>,
     /// The recovery keys, oldest first.
     pub keys: Vec<VaultKey>,
+    /// A key that the person opened, and whose identity nobody has vouched for yet: it encrypts nothing, and nothing it
+    /// opens reaches the page.
+    #[serde(default)]
+    pub opened: Option<VaultKey>,
+    /// A master key that the person said is theirs, at a restore.
+    #[serde(default)]
+    pub believed: Option<PublicKey>,
     /// The ids of those that a proven successor replaced: one that comes back as the default key is an old state.
     #[serde(default)]
     pub replaced: Vec<KeyId>,
@@ -136,6 +146,8 @@ impl AccountRecord {
             browser: None,
             master_key: None,
             keys: Vec::new(),
+            opened: None,
+            believed: None,
             replaced: Vec::new(),
             backup_replaced: false,
             typed: false,
@@ -235,6 +247,29 @@ impl AccountRecord {
         events::note(&io, origin, user_id, event).await
     }
 
+    /// Notes what the person says of an identity at a restore: theirs, or not.
+    ///
+    /// # Errors
+    /// [`RecordError`]
+    pub async fn believe(
+        io: Io,
+        origin: &Origin,
+        user_id: &UserId,
+        master_key: PublicKey,
+        accept: bool,
+    ) -> Result<(), RecordError> {
+        let mut record = Self::load(&io, origin, user_id).await?;
+        let noted = |record: &mut Self| {
+            if accept {
+                record.believed = Some(master_key);
+            } else {
+                (record.opened, record.believed) = (None, None);
+            }
+        };
+        record.change(&io, origin, noted).await?;
+        events::note(&io, origin, user_id, Event::IdentityAnswered { master_key, accepted: accept }).await
+    }
+
     /// The key of this id, if it is one of ours.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&VaultKey> {
@@ -271,5 +306,6 @@ impl AccountRecord {
         for key in &mut self.keys {
             key.wrapped = None;
         }
+        self.opened = None;
     }
 }

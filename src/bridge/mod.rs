@@ -10,8 +10,9 @@
 //! - Nothing is handed out before every secret was opened here and derives the published keys.
 //! - A cross-signing seed is stored only if it derives the published key.
 //! - What the person removes, by a reset in Element, is first put aside in the account's own data.
-//! - Reading is answered once per new device and secret, within [`READ_WINDOW`] of a login that was confirmed with the
-//!   homeserver, and noted in the log.
+//! - Reading is answered only for a restore ([`crate::restore`]), which begins within [`READ_WINDOW`] of a login that was
+//!   confirmed with the homeserver, or because the person asks for it; once per secret, within the same time, and noted in
+//!   the log.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -41,7 +42,7 @@ use crate::{
 /// The secrets that an identity is made of.
 const SEEDS: [&str; 3] = [secret_name::MASTER, secret_name::SELF_SIGNING, secret_name::USER_SIGNING];
 
-/// How long after a login secrets are handed to the page.
+/// How long after a login a restore may begin by itself, and how long after its beginning secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
 
 /// A session that the homeserver confirmed.
@@ -133,22 +134,29 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
         });
     };
     let mut record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
+    let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
+    // Secrets of an identity that this browser does not know as the account's would be the server's.
+    if record.master_key.as_ref() != Some(published.identity.master()) {
+        return Ok(Answer::Refused(Code::RecIdentity));
+    }
     // Noted before it is given: a crash between the two must not make it twice.
     let now = io.now();
     let note = |record: &mut AccountRecord| {
         let Some(device) = record.devices.get_mut(&session.device_id) else { return false };
-        if now.since(device.since) > READ_WINDOW || device.given.iter().any(|given| given == name) {
+        let in_time = device.granted.is_some_and(|granted| granted <= now && now.since(granted) <= READ_WINDOW);
+        if !in_time || device.given.iter().any(|given| given == name) {
             return false;
         }
         device.given.push(name.to_owned());
         true
     };
     if !record.change(io, &session.origin, note).await? {
-        return Ok(Answer::Refused(Code::RecBridge));
+        // A session that nobody vouches for yet is left to Element's own dialog, and to a person with the recovery key.
+        let vouched = published.identity.vouched_devices().any(|device| *device.device_id() == session.device_id);
+        return Ok(if vouched { Answer::Refused(Code::RecBridge) } else { Answer::Own });
     }
     let given = Event::SecretGiven { name: name.to_owned(), device_id: session.device_id.clone() };
     events::note(io, &session.origin, &session.user_id, given).await?;
-    let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
     let opened = prove::open_all(io, &homeserver, &session.user_id, &key, &published).await?;
     if let Some((secret, _)) = opened.into_iter().zip(secret_name::ALL).find(|(_, n)| *n == name) {
         return Ok(Answer::Secret(secret));

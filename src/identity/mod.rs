@@ -10,6 +10,7 @@ mod backup;
 mod canonical;
 mod key;
 mod published;
+mod security_code;
 mod signing;
 
 pub use self::{
@@ -17,5 +18,6 @@ pub use self::{
     canonical::{CanonicalJsonError, canonical_json},
     key::{NotAPublicKey, PublicKey, derive_public},
     published::{DeviceVouched, IdentityError, PublishedIdentity, VouchError},
+    security_code::security_code,
     signing::{SignatureError, sign_json, verify_json},
 };

@@ -3,25 +3,30 @@
 use std::{
     cell::{Cell, RefCell},
     future::Future,
+    rc::Rc,
 };
 
 use keystead_cli::{Driver, Homeserver, Http, NoPage};
 use keystead_core::{
-    bootstrap::{self, Outcome, Setup},
+    bootstrap::{self, Outcome, Setup, login, record::AccountRecord},
     bridge,
     effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
     ident::{DeviceId, KeyId, Origin, UserId},
+    identity::{PublicKey, PublishedIdentity},
+    matrix::KeysQueryResponse,
     recovery::{
-        KeyDescription, MemoryVault, SecretDocument,
+        KeyDescription, MemoryVault, SecretDocument, decode_seed,
         sealed::{self, SealedDocument, SealedNames},
         secret_name,
     },
+    restore::{self, Way},
     secret::SecretText,
     store::MemoryStore,
     time::UnixMillis,
 };
-use keystead_testbed::Session;
-use serde_json::Value;
+use keystead_testbed::{Session, Synapse};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
 
 use crate::{
     element::Element,
@@ -33,8 +38,13 @@ struct Died;
 
 pub(crate) struct Account {
     user: UserId,
-    device: DeviceId,
-    element: Element,
+    synapse: Rc<Synapse>,
+    session: Session,
+    session_origin: Origin,
+    device_keys: Map<String, Value>,
+    element: Rc<Element>,
+    /// The names of the secrets that the page was given.
+    pub(crate) given: RefCell<Vec<String>>,
     /// Vault and store are what lies on the disk: they outlive the runs.
     driver: Driver<MemoryVault, MemoryStore, NoPage>,
     trace: RefCell<Vec<String>>,
@@ -48,14 +58,46 @@ fn origin() -> Origin {
 
 impl Account {
     pub(crate) async fn new(world: &World, session: &Session) -> Self {
-        let element = Element::set_up(&world.synapse, session).await;
+        let element = Rc::new(Element::set_up(&world.synapse, session).await);
+        Self::on(world, session, element, MemoryVault::default(), MemoryStore::default()).await
+    }
+
+    /// The same account on a browser that has never seen it.
+    pub(crate) async fn elsewhere(&self, world: &World) -> Self {
+        let session = world.log_in(self.user.as_str()).await;
+        let element = Rc::clone(&self.element);
+        Self::on(world, &session, element, MemoryVault::default(), MemoryStore::default()).await
+    }
+
+    /// The same account on the same browser, after a logout and a login.
+    pub(crate) async fn again(self, world: &World, keep_wrapping_keys: bool) -> Self {
+        self.drive(|io| login::end(io, &self.session_origin, &self.user, keep_wrapping_keys))
+            .await
+            .ok()
+            .unwrap()
+            .unwrap();
+        let session = world.log_in(self.user.as_str()).await;
+        Self::on(world, &session, self.element, self.driver.vault, self.driver.store).await
+    }
+
+    async fn on(
+        world: &World,
+        session: &Session,
+        element: Rc<Element>,
+        vault: MemoryVault,
+        store: MemoryStore,
+    ) -> Self {
         let base = world.synapse.url().parse().unwrap();
         let homeserver = Homeserver { base, token: Some(SecretText::new(session.access_token.clone())) };
-        let (vault, store) = (MemoryVault::default(), MemoryStore::default());
+        let device_keys = element.add_device(&world.synapse, session).await;
         Self {
             user: UserId::parse(&session.user_id).unwrap(),
-            device: DeviceId::parse(&session.device_id).unwrap(),
+            synapse: Rc::clone(&world.synapse),
+            session: session.clone(),
+            session_origin: origin(),
+            device_keys,
             element,
+            given: RefCell::default(),
             driver: Driver::with(Http::new().unwrap(), Some(homeserver), vault, store, NoPage),
             trace: RefCell::default(),
             fault: Cell::default(),
@@ -72,15 +114,81 @@ impl Account {
     pub(crate) async fn start(&self, world: &World, fault: Option<Fault>) -> Option<Outcome> {
         self.trace.borrow_mut().clear();
         self.fault.set(fault);
-        let setup = Setup {
+        let setup = self.setup(world);
+        self.drive(|io| bootstrap::run(io, setup)).await.ok()
+    }
+
+    fn setup(&self, world: &World) -> Setup {
+        Setup {
             origin: origin(),
             server_name: Some(world.synapse.server_name().to_owned()),
             user_id: self.user.clone(),
-            device_id: self.device.clone(),
+            device_id: self.device(),
             policy: world.policy(self.user.as_str()),
             typed: None,
-        };
-        self.drive(|io| bootstrap::run(io, setup)).await.ok()
+        }
+    }
+
+    fn device(&self) -> DeviceId {
+        DeviceId::parse(&self.session.device_id).unwrap()
+    }
+
+    /// Restores, as after a login that the homeserver has confirmed.
+    pub(crate) async fn restore(&self, world: &World, way: Way) -> Outcome {
+        let device = self.device();
+        self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, None))
+            .await
+            .ok()
+            .unwrap()
+            .unwrap();
+        let setup = self.setup(world);
+        self.drive(|io| restore::run(io, setup, way)).await.ok().unwrap()
+    }
+
+    /// The person says that the identity is theirs, or not.
+    pub(crate) async fn believe(&self, master_key: PublicKey, accept: bool) {
+        let origin = origin();
+        let said = self.drive(|io| AccountRecord::believe(io, &origin, &self.user, master_key, accept));
+        said.await.ok().unwrap().unwrap();
+    }
+
+    /// What is kept of the account on this browser.
+    pub(crate) async fn record(&self) -> AccountRecord {
+        let origin = origin();
+        self.drive(|io| async move { AccountRecord::load(&io, &origin, &self.user).await }).await.ok().unwrap().unwrap()
+    }
+
+    /// Changes what is kept.
+    pub(crate) async fn tamper(&self, change: impl Fn(&mut AccountRecord)) {
+        let (origin, mut record) = (origin(), self.record().await);
+        let changed = self.drive(|io| async move { record.change(&io, &origin, change).await });
+        changed.await.ok().unwrap().unwrap();
+    }
+
+    /// Does the account's identity vouch for this session?
+    pub(crate) async fn is_vouched_for(&self, world: &World) -> bool {
+        let body = json!({ "device_keys": { self.user.as_str(): [] } });
+        let path = "/_matrix/client/v3/keys/query";
+        let answer =
+            world.synapse.call(Method::POST, path, Some(&self.session.access_token), Some(&body)).await.unwrap();
+        let answer: KeysQueryResponse = serde_json::from_value(answer.ok().unwrap()).unwrap();
+        let identity = PublishedIdentity::read(&answer, &self.user).unwrap().unwrap();
+        identity.vouched_devices().any(|device| *device.device_id() == self.device())
+    }
+
+    /// Writes account data as the account itself, or its homeserver, can.
+    pub(crate) async fn put(&self, world: &World, kind: &str, content: &Value) {
+        let path = format!("/_matrix/client/v3/user/{}/account_data/{kind}", self.user.as_str());
+        let token = Some(self.session.access_token.as_str());
+        world.synapse.call(Method::PUT, &path, token, Some(content)).await.unwrap().ok().unwrap();
+    }
+
+    /// Makes a new version of the key backup.
+    pub(crate) async fn put_backup(&self, world: &World, auth_data: &Value) {
+        let body = json!({ "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": auth_data });
+        let path = "/_matrix/client/v3/room_keys/version";
+        let token = Some(self.session.access_token.as_str());
+        world.synapse.call(Method::POST, path, token, Some(&body)).await.unwrap().ok().unwrap();
     }
 
     fn time(&self) -> UnixMillis {
@@ -136,12 +244,14 @@ impl Account {
 
     /// What the page does: Element's client, and the page hook.
     async fn page(&self, command: PageCommand) -> Result<PageAnswer, Died> {
+        if command == PageCommand::Restore {
+            return Box::pin(self.take_secrets()).await;
+        }
         if command == PageCommand::Readiness {
             return Ok(PageAnswer::Ready(Readiness { holds_secrets: true }));
         }
         if command == PageCommand::StoreSecrets {
-            let session =
-                bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device.clone() };
+            let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
             for (name, secret) in self.element.secrets() {
                 let answer = self.drive(|io| bridge::store(io, &session, name, &secret)).await?;
                 if !matches!(answer, bridge::Answer::Stored) {
@@ -152,7 +262,27 @@ impl Account {
         Ok(PageAnswer::Done)
     }
 
-    async fn data(&self, world: &World) -> Value {
+    /// What a client does in a restore: reads its secrets over the bridge and signs its device.
+    async fn take_secrets(&self) -> Result<PageAnswer, Died> {
+        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        for (name, expected) in self.element.secrets() {
+            let bridge::Answer::Secret(secret) = self.drive(|io| bridge::get(io, &session, name)).await? else {
+                return Ok(PageAnswer::Failed);
+            };
+            self.given.borrow_mut().push(name.to_owned());
+            assert_eq!(secret.expose("to compare"), expected.expose("to compare"), "{name}");
+            let twice = self.drive(|io| bridge::get(io, &session, name)).await?;
+            assert!(!matches!(twice, bridge::Answer::Secret(_)), "{name} was given twice");
+            if name == secret_name::SELF_SIGNING {
+                let seed = decode_seed(&secret).unwrap();
+                let synapse = &self.synapse;
+                Element::sign_device(synapse, &self.session, self.device_keys.clone(), &seed).await;
+            }
+        }
+        Ok(PageAnswer::Done)
+    }
+
+    pub(crate) async fn data(&self, world: &World) -> Value {
         world.synapse.account_data(self.user.as_str()).await.unwrap()["global"].take()
     }
 

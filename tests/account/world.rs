@@ -1,9 +1,12 @@
 //! The services, and what can go wrong.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    rc::Rc,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use keystead_core::policy::Policy;
-use keystead_testbed::{Gpg, KeyKind, KeySpec, Sks, Synapse, SynapseOptions};
+use keystead_testbed::{Gpg, KeyKind, KeySpec, Session, Sks, Synapse, SynapseOptions};
 use serde_json::json;
 
 use crate::account::Account;
@@ -48,7 +51,7 @@ const ADDRESS: &str = "everybody@example.org";
 
 /// The services that all rows share.
 pub(crate) struct World {
-    pub(crate) synapse: Synapse,
+    pub(crate) synapse: Rc<Synapse>,
     pub(crate) gpg: Gpg,
     keyserver: Sks,
     certifier: String,
@@ -65,6 +68,7 @@ impl World {
         gpg.certify(&certifier, &person).await.unwrap();
         keyserver.add_key(&gpg.export(&person).await.unwrap()).await.unwrap();
         let certifier = gpg.export(&certifier).await.unwrap();
+        let synapse = Rc::new(synapse);
         Self { synapse, gpg, keyserver, certifier, people: AtomicU32::new(0) }
     }
 
@@ -74,6 +78,12 @@ impl World {
         self.synapse.register_user(&name, "a password").await.unwrap();
         let session = self.synapse.login(&name, "a password").await.unwrap();
         Account::new(self, &session).await
+    }
+
+    /// One more session of an account.
+    pub(crate) async fn log_in(&self, user: &str) -> Session {
+        let name = user.trim_start_matches('@').split(':').next().unwrap();
+        self.synapse.login(name, "a password").await.unwrap()
     }
 
     /// The policy that names the account's address and the certifier.

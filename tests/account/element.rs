@@ -47,6 +47,42 @@ impl Element {
         Self { seeds }
     }
 
+    /// Publishes a session's device keys, as the client does at its login.
+    pub(crate) async fn add_device(&self, synapse: &Synapse, session: &Session) -> Map<String, Value> {
+        let user = UserId::parse(&session.user_id).unwrap();
+        let (own, curve) = (SecretBytes::<32>::make_random().unwrap(), SecretBytes::<32>::make_random().unwrap());
+        let device = &session.device_id;
+        let mut keys = object(json!({
+            "user_id": user.as_str(),
+            "device_id": device,
+            "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+            "keys": {
+                format!("ed25519:{device}"): derive_public(&own).to_base64(),
+                format!("curve25519:{device}"): derive_backup_public(&curve),
+            },
+        }));
+        sign_json(&mut keys, &user, &format!("ed25519:{device}"), &own).unwrap();
+        let body = json!({ "device_keys": keys });
+        let path = "/_matrix/client/v3/keys/upload";
+        synapse.call(Method::POST, path, Some(&session.access_token), Some(&body)).await.unwrap().ok().unwrap();
+        keys
+    }
+
+    /// Signs a device with a self-signing seed, as a client does that has just been given one.
+    pub(crate) async fn sign_device(
+        synapse: &Synapse,
+        session: &Session,
+        mut device: Map<String, Value>,
+        seed: &SecretBytes<32>,
+    ) {
+        let user = UserId::parse(&session.user_id).unwrap();
+        sign_json(&mut device, &user, &derive_public(seed).key_id(), seed).unwrap();
+        let body = json!({ user.as_str(): { &session.device_id: device } });
+        let path = "/_matrix/client/v3/keys/signatures/upload";
+        let answer = synapse.call(Method::POST, path, Some(&session.access_token), Some(&body)).await.unwrap();
+        assert_eq!(answer.ok().unwrap()["failures"], json!({}));
+    }
+
     /// The secrets as the client stores them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, SecretText)> {
         self.seeds.iter().map(|(name, seed)| (*name, encode_seed(seed)))

@@ -3,14 +3,9 @@
 //!
 //! The list of effects is the trace of an undisturbed run, so a new effect is a new row by itself.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod account;
-mod element;
-mod world;
-
 use keystead_core::status::State;
-use world::{Fault, World};
+
+use crate::world::{Fault, World};
 
 /// A run that was disturbed may need this many starts; a person's browser has as many as it wants.
 const STARTS: usize = 3;

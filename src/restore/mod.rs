@@ -1,0 +1,123 @@
+//! Restore: an account that has secret storage of ours, on a session that has none of its secrets yet.
+//!
+//! | step | gives | file |
+//! |---|---|---|
+//! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `find.rs` |
+//! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs` |
+//! | prove | [`SecretsProven`]: every secret opened, and derives what is published | `bootstrap/prove.rs` |
+//! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs` |
+//! | restore | the client takes its secrets over the bridge | here |
+//!
+//! Threat: a homeserver that makes an identity, a backup and secret storage of its own, and seals the recovery key for
+//! them to the person: whoever opens that has every proof but one, and would write to the server's backup from then on. So
+//! what opens is not what is believed. The page is asked only with the proofs of `prove` and of `believe`, and a browser
+//! that has seen another identity in place never follows.
+
+pub mod believe;
+pub mod find;
+pub mod open;
+
+use crate::{
+    bootstrap::{
+        End, Outcome, Scene, Setup, conclude,
+        look::LookError,
+        prove::{self, SecretsProven},
+        record::{AccountRecord, KeyStatus},
+        switch::SwitchError,
+    },
+    effect::{Answer, Effect, Io, PageAnswer, PageCommand},
+    events::{self, Event},
+    matrix::{homeserver::Homeserver, keys},
+    secret::SecretText,
+    status::{Progress, State, StepName},
+};
+
+use believe::MasterKeyBelieved;
+use find::Found;
+use open::Opened;
+
+/// How a restore comes about.
+pub enum Way {
+    /// By itself, after a login.
+    Silent,
+    /// The person asked for it.
+    Asked,
+    /// The person gave this: the opened sealed recovery, or the recovery key.
+    Given(SecretText),
+}
+
+/// How often the homeserver is asked whether the device is vouched for, before that is given up.
+const VOUCHED_READS: usize = 6;
+const VOUCHED_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Runs a restore. When it is complete, a set-up run ([`crate::bootstrap::run`]) finds the account's key in the vault.
+pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
+    let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
+    let mut progress = Progress::default();
+    let ended = steps(&scene, &mut progress, way).await;
+    conclude(&io, progress, ended).await
+}
+
+async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way) -> Result<(), End> {
+    let Setup { origin, user_id, .. } = scene.setup;
+    let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
+    scene.show(progress, StepName::Look).await;
+    let found = find::find(scene).await?;
+    if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
+        return Err(LookError::OtherIdentity.into());
+    }
+    if found.published.identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id) {
+        return Err(End::Leave(State::Working, None));
+    }
+    let opened = open::open(scene, &mut record, &found, way).await?;
+    scene.show(progress, StepName::Prove).await;
+    let proven = prove::secrets(scene, opened.key(), &found.published).await?;
+    let believed = believe::believe(scene, &record, found.published.identity.master()).await?;
+    scene.show(progress, StepName::Store).await;
+    restore(scene, &mut record, &found, opened, proven, believed).await
+}
+
+/// Puts the key in force on this browser, and has the client take its secrets.
+async fn restore(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    found: &Found,
+    opened: Opened,
+    _proven: SecretsProven,
+    believed: MasterKeyBelieved,
+) -> Result<(), End> {
+    let Setup { origin, user_id, device_id, .. } = scene.setup;
+    let (key, now) = (opened.into_key(), scene.io.now());
+    let browser = crate::bootstrap::make::make_letters(16)?;
+    let enter = |record: &mut AccountRecord| {
+        record.browser.get_or_insert_with(|| browser.clone());
+        record.master_key = Some(*believed.master_key());
+        (record.opened, record.believed) = (None, None);
+        record.keys.retain(|known| known.id != key.id);
+        for other in &mut record.keys {
+            other.status = KeyStatus::Retired;
+        }
+        record.keys.push(key.clone());
+        if let Some(device) = record.devices.get_mut(device_id) {
+            device.granted = Some(now);
+            device.given.clear();
+        }
+    };
+    record.change(scene.io, origin, enter).await?;
+    if !matches!(scene.io.ask(Effect::Page(PageCommand::Restore)).await, Answer::Page(PageAnswer::Done)) {
+        return Err(SwitchError::Page.into());
+    }
+    // What the client says of itself is not asked for: its device is vouched for, or it is not.
+    for _ in 0..VOUCHED_READS {
+        let answer = keys::read_query(&scene.homeserver.send(keys::query(user_id)).await?)?;
+        let identity = crate::identity::PublishedIdentity::read(&answer, user_id)?.ok_or(LookError::NoIdentity)?;
+        if identity.master() == found.published.identity.master()
+            && identity.vouched_devices().any(|device| device.device_id() == device_id)
+        {
+            let event = Event::Restored { key_id: found.key_id.clone(), device_id: device_id.clone() };
+            return Ok(events::note(scene.io, origin, user_id, event).await?);
+        }
+        scene.io.ask(Effect::SleepUntil(scene.io.now().plus(VOUCHED_PAUSE))).await;
+    }
+    Err(crate::identity::VouchError::Unsigned.into())
+}

@@ -1,0 +1,154 @@
+//! Ways to the recovery key: the vault of this browser, or what the person gives.
+//!
+//! Whatever it is, it is checked against the published key description before anything else is done with it.
+
+use super::{Way, find::Found};
+use crate::{
+    bootstrap::{
+        End, Scene, make, prove,
+        record::{AccountRecord, KeyStatus, VaultKey},
+    },
+    bridge::READ_WINDOW,
+    effect::{Answer, Effect, VaultCommand},
+    error::{Code, Coded},
+    recovery::{
+        RecoveryKey, VaultError, WrappedRecoveryKey,
+        sealed::{SealedError, SealedNames},
+    },
+    secret::SecretText,
+    status::{Question, RecipientView, Role, State},
+};
+
+/// A recovery key is in the vault, and fits the published key description.
+pub struct Opened(VaultKey);
+
+impl Opened {
+    /// The key.
+    #[must_use]
+    pub const fn key(&self) -> &VaultKey {
+        &self.0
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn into_key(self) -> VaultKey {
+        self.0
+    }
+}
+
+/// Why what the person gave opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GivenError {
+    /// It is neither an opened sealed recovery nor a recovery key.
+    #[error("{0}")]
+    Text(SealedError),
+    /// It is a sealed recovery of another account, key or identity.
+    #[error("this sealed recovery is for something else")]
+    Other,
+    /// It is a recovery key, of something else.
+    #[error("the recovery key does not fit the key description")]
+    Unfit,
+}
+
+impl Coded for GivenError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Text(error) => error.code(),
+            Self::Other => Code::RecSealedForged,
+            Self::Unfit => Code::RecMac,
+        }
+    }
+}
+
+/// Finds a way to the recovery key.
+pub(super) async fn open(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    found: &Found,
+    way: Way,
+) -> Result<Opened, End> {
+    if let Way::Given(text) = way {
+        return given(scene, record, found, &text).await;
+    }
+    let silent = matches!(way, Way::Silent);
+    // What was opened before, and waits to be believed.
+    let waiting = record.opened.as_ref().filter(|key| key.id == found.key_id).and_then(|key| key.wrapped.clone());
+    let copies = waiting.into_iter().chain(here(record, found));
+    for wrapped in copies.collect::<Vec<_>>() {
+        if let Some(opened) = try_wrapped(scene, found, wrapped).await? {
+            let since = record.devices.get(&scene.setup.device_id).map(|device| device.since);
+            let in_time = since.is_some_and(|since| scene.io.now().since(since) <= READ_WINDOW);
+            return if in_time || !silent { Ok(opened) } else { Err(End::Leave(State::Failed, Some(Code::RecBridge))) };
+        }
+    }
+    if silent && found.entry.is_none() {
+        return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
+    }
+    let message = found.entry.as_ref().and_then(|entry| Some(entry.sealed.as_ref()?.message.clone()));
+    Err(End::Ask(Code::RecRecover, Question::Recover { account: scene.setup.user_id.clone(), message }))
+}
+
+/// The copies of the recovery key that this browser wrapped.
+fn here(record: &AccountRecord, found: &Found) -> Vec<WrappedRecoveryKey> {
+    let local = record.key(&found.key_id).and_then(|key| key.wrapped.clone());
+    let browser = record.browser.as_ref();
+    let published = browser.and_then(|browser| found.entry.as_ref()?.wrapped.get(browser).cloned());
+    local.into_iter().chain(published).collect()
+}
+
+async fn try_wrapped(scene: &Scene<'_>, found: &Found, wrapped: WrappedRecoveryKey) -> Result<Option<Opened>, End> {
+    match scene.io.ask(Effect::Vault(VaultCommand::Holds(found.key_id.clone()))).await {
+        Answer::Holds(true) => {}
+        Answer::Holds(false) => return Ok(None),
+        _ => return Err(VaultError::Failed.into()),
+    }
+    let key = vault_key(found, wrapped);
+    // A copy that was altered on the server opens nothing; there may be another way.
+    let Ok(derived) = prove::derive(scene.io, &key, "").await else { return Ok(None) };
+    Ok(found.description.verify(&derived).is_ok().then_some(Opened(key)))
+}
+
+fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
+    let sealed = found.entry.as_ref().and_then(|entry| entry.sealed.clone());
+    let view = |fingerprint: &crate::ident::Fingerprint| RecipientView {
+        role: Role::Own,
+        fingerprint: fingerprint.clone(),
+        user_id: String::new(),
+    };
+    VaultKey {
+        id: found.key_id.clone(),
+        status: KeyStatus::Current,
+        wrapped: Some(wrapped),
+        description: found.description.clone(),
+        master_key: *found.published.identity.master(),
+        recipients: sealed.iter().flat_map(|sealed| &sealed.recipients).map(view).collect(),
+        kept: sealed.is_none(),
+        sealed,
+        sealed_proven_at: None,
+        proven_at: None,
+    }
+}
+
+/// Takes what the person gave.
+async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, text: &SecretText) -> Result<Opened, End> {
+    let key = match SealedNames::parse(text) {
+        Ok((names, key)) => {
+            let fits = names.user_id == scene.setup.user_id
+                && names.key_id == found.key_id
+                && names.master_key == *found.published.identity.master();
+            if fits { key } else { return Err(GivenError::Other.into()) }
+        }
+        Err(error) => {
+            RecoveryKey::parse(text.expose("to read the recovery key in it")).map_err(|of_key| match error {
+                SealedError::Form => GivenError::Text(SealedError::Key(of_key)),
+                other => GivenError::Text(other),
+            })?
+        }
+    };
+    found.description.verify(&key.derive_keys("")).map_err(|_| GivenError::Unfit)?;
+    let wrapped = make::admit(scene, &found.key_id, key).await?;
+    let opened = vault_key(found, wrapped);
+    // On the disk before anything is asked: the answer may come to a background that was started anew.
+    record.change(scene.io, &scene.setup.origin, |record| record.opened = Some(opened.clone())).await?;
+    Ok(Opened(opened))
+}

@@ -1,0 +1,9 @@
+//! An account's life on a real homeserver, a real key server and the real gpg: set up, disturbed, restored, attacked.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod account;
+mod crash;
+mod element;
+mod restore;
+mod world;
