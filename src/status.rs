@@ -1,11 +1,13 @@
 //! What the extension's own pages show: made by the background, drawn by the pages, holding no secret.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, Origin, UserId},
     identity::PublicKey,
+    secret::SecretText,
     time::UnixMillis,
 };
 
@@ -194,6 +196,38 @@ pub enum PolicySource {
     Own,
 }
 
+/// A secret that the person typed, on its way from a page of the extension to the background. Does not print, and is wiped
+/// when it is dropped.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Typed(String);
+
+impl Typed {
+    /// To be sent.
+    #[must_use]
+    pub fn new(text: SecretText) -> Self {
+        Self(text.expose("the person typed it for the background").to_owned())
+    }
+
+    /// As it was sent.
+    #[must_use]
+    pub fn into_secret(mut self) -> SecretText {
+        SecretText::new(std::mem::take(&mut self.0))
+    }
+}
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Typed")
+    }
+}
+
+impl Drop for Typed {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
 /// What a page of the extension asks the background (`runtime.sendMessage`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
@@ -225,7 +259,7 @@ pub enum PageRequest {
         /// Of which deployment.
         origin: Origin,
         /// The text. Sent within the extension only.
-        text: String,
+        text: Typed,
     },
     /// The account's identity was recognised, or not; answered with [`Status`].
     Believe {

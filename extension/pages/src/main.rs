@@ -25,6 +25,7 @@ fn main() {
             Route::Options => view::options::show(stage).await,
             Route::Confirm(origin) => view::confirm::show(stage, origin).await,
             Route::Keep(origin) => view::keep::show(stage, origin).await,
+            Route::Recover(origin) => view::recover::show(stage, origin).await,
         }
     });
 }

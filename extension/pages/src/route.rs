@@ -1,4 +1,5 @@
-//! Which view is wanted: `#popup` (also without a hash), `#options`, `#confirm?origin=…`, `#keep?origin=…`.
+//! Which view is wanted: `#popup` (also without a hash), `#options`, `#confirm?origin=…`, `#keep?origin=…`,
+//! `#recover?origin=…`.
 
 use keystead_core::ident::Origin;
 
@@ -13,6 +14,8 @@ pub(crate) enum Route {
     Confirm(Origin),
     /// Keep this recovery key.
     Keep(Origin),
+    /// Open the account's history on this browser.
+    Recover(Origin),
 }
 
 impl Route {
@@ -28,6 +31,7 @@ impl Route {
             ("options", _) => Self::Options,
             ("confirm", Some(origin)) => Self::Confirm(origin),
             ("keep", Some(origin)) => Self::Keep(origin),
+            ("recover", Some(origin)) => Self::Recover(origin),
             _ => Self::Popup,
         }
     }
@@ -44,6 +48,7 @@ impl Route {
             Self::Options => "#options".to_owned(),
             Self::Confirm(origin) => about("confirm", origin),
             Self::Keep(origin) => about("keep", origin),
+            Self::Recover(origin) => about("recover", origin),
         }
     }
 }
@@ -55,7 +60,8 @@ mod tests {
     #[test]
     fn every_view_has_a_hash_that_leads_to_it() {
         let origin = Origin::parse("http://localhost:8080").unwrap();
-        for route in [Route::Popup, Route::Options, Route::Confirm(origin.clone()), Route::Keep(origin)] {
+        let about = [Route::Confirm, Route::Keep, Route::Recover].map(|view| view(origin.clone()));
+        for route in [Route::Popup, Route::Options].into_iter().chain(about) {
             assert_eq!(Route::parse(&route.hash()), route);
         }
     }

@@ -63,6 +63,8 @@ pub(crate) fn headline(deployment: &DeploymentView) -> Headline {
         State::Declined => say(Tone::Calm, Msg("state_declined"), Msg("state_declined_detail")),
         State::Confirm => say(Tone::Asks, Msg("state_confirm"), Msg("state_confirm_detail")),
         State::Keep => say(Tone::Asks, Msg("state_keep"), Msg("state_keep_detail")),
+        State::Recover => say(Tone::Asks, Msg("state_recover"), Msg("state_recover_detail")),
+        State::Believe => say(Tone::Asks, Msg("state_believe"), Msg("state_believe_detail")),
         State::Failed => say(Tone::Bad, Msg("state_failed"), Msg("state_failed_detail")),
     }
 }
@@ -116,7 +118,7 @@ pub(crate) fn steps(progress: &Progress) -> [(StepName, StepState); 7] {
     let here = match progress.state {
         State::Complete => StepState::Done,
         State::Working => StepState::Doing,
-        State::Waiting | State::Confirm | State::Keep => StepState::Waiting,
+        State::Waiting | State::Confirm | State::Keep | State::Recover | State::Believe => StepState::Waiting,
         State::Failed => StepState::Failed,
         State::Foreign | State::Declined => StepState::Stopped,
         State::NoPolicy | State::SignedOut => StepState::ToDo,

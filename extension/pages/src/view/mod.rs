@@ -5,6 +5,7 @@ mod headline;
 pub(crate) mod keep;
 pub(crate) mod options;
 pub(crate) mod popup;
+pub(crate) mod recover;
 
 use keystead_core::{
     error::Code,

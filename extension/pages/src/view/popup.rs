@@ -213,6 +213,8 @@ fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> 
     match shown.progress.state {
         State::Confirm => row.child(to("confirm", Msg("confirm_open"), Route::Confirm(origin))),
         State::Keep => row.child(to("keep", Msg("keep_open"), Route::Keep(origin))),
+        State::Recover => row.child(to("recover", Msg("recover_open"), Route::Recover(origin))),
+        State::Believe => row.child(to("believe", Msg("believe_open"), Route::Recover(origin))),
         State::Waiting | State::Failed => {
             let bell = bell.clone();
             row.child(button(&format!("retry-{at}"), &Msg("retry").text(), move || {
@@ -281,6 +283,8 @@ fn state_name(shown: &DeploymentView) -> &'static str {
         State::Declined => "declined",
         State::Confirm => "confirm",
         State::Keep => "keep",
+        State::Recover => "recover",
+        State::Believe => "believe",
         State::Failed => "failed",
     }
 }

@@ -1,0 +1,233 @@
+//! Open the account's history on this browser: the sealed recovery to be opened elsewhere, a field for what came out of
+//! it, and the one question whose identity that is.
+//!
+//! Threat: the one text that opens everything, left behind. What is typed is taken out of the document as it is sent, and
+//! again when the page goes; it goes to the background only, and no browser is offered to remember it.
+
+use std::{cell::RefCell, rc::Rc};
+
+use gloo::events::EventListener;
+use keystead_core::{
+    ident::{Origin, UserId},
+    identity::PublicKey,
+    secret::SecretText,
+    status::{DeploymentView, PageRequest, Question, State, Status, Typed},
+};
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::HtmlTextAreaElement;
+
+use crate::{
+    browser::{self, Bell},
+    dom::{El, Stage, button, el},
+    text::{self, Msg},
+};
+
+/// The field's place in the document.
+const FIELD: &str = "opened";
+/// The name under which the sealed recovery is saved, and opened in the line beside it.
+const FILE: &str = "sealed-recovery.asc";
+
+struct Recover {
+    stage: Rc<Stage>,
+    origin: Origin,
+    /// An attempt is under way: what the status says meanwhile is not drawn.
+    trying: RefCell<bool>,
+}
+
+/// Shows what the background waits for, as long as it waits.
+pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
+    let bell = Bell::of_background();
+    let page = Rc::new(Recover { stage, origin, trying: RefCell::new(false) });
+    EventListener::new(&gloo::utils::window(), "pagehide", move |_| drop(take_typed())).forget();
+    let mut drawn: Option<Question> = None;
+    loop {
+        if !*page.trying.borrow()
+            && let Ok(status) = browser::ask::<Status>(&PageRequest::Status).await
+        {
+            let shown = super::deployment(&status, &page.origin);
+            let question = shown.and_then(|shown| shown.progress.question.clone());
+            if question != drawn || question.is_none() {
+                page.draw(shown, question.as_ref());
+                drawn = question;
+            }
+        }
+        bell.wait(None).await;
+        if page.stage.is_final() {
+            return;
+        }
+    }
+}
+
+/// What stands in the field, which is empty afterwards.
+fn take_typed() -> SecretText {
+    let field = gloo::utils::document().get_element_by_id(FIELD).map(JsCast::unchecked_into::<HtmlTextAreaElement>);
+    let typed = field.as_ref().map(HtmlTextAreaElement::value).unwrap_or_default();
+    if let Some(field) = field {
+        field.set_value("");
+    }
+    SecretText::new(typed)
+}
+
+impl Recover {
+    fn draw(self: &Rc<Self>, shown: Option<&DeploymentView>, question: Option<&Question>) {
+        match question {
+            Some(Question::Recover { account, message }) => {
+                self.stage.show(ask_to_open(self, account, message.as_deref()))
+            }
+            Some(Question::Believe { account, master_key, security_code }) => {
+                self.stage.show(ask_to_believe(self, account, *master_key, security_code));
+                self.stage.say(&Msg("believe_title").text());
+            }
+            Some(_) | None => match shown.map(|shown| shown.progress.state) {
+                Some(State::Complete) => self.finish(Msg("recover_done_title"), Msg("recover_done_detail")),
+                // A run is under way: what it ends in comes.
+                Some(State::Working) => self.stage.say(&Msg("recover_sending").text()),
+                _ => {
+                    let nothing = super::outcome(Msg("recover_nothing"), Msg("recover_nothing_detail"));
+                    self.stage.show(super::page(Msg("recover_title"), nothing));
+                }
+            },
+        }
+    }
+
+    fn finish(&self, title: Msg, detail: Msg) {
+        self.stage.finish(super::page(Msg("recover_title"), super::outcome(title, detail)));
+        self.stage.say(&title.text());
+    }
+
+    async fn send(self: Rc<Self>) {
+        let typed = Typed::new(take_typed());
+        self.trying.replace(true);
+        self.stage.enable("send", false);
+        self.stage.trouble(&Msg("recover_sending").text());
+        let answer = browser::ask::<Status>(&PageRequest::Recover { origin: self.origin.clone(), text: typed }).await;
+        self.trying.replace(false);
+        self.stage.enable("send", true);
+        let Ok(status) = answer else { return self.stage.trouble(&Msg("answer_failed").text()) };
+        let Some(shown) = super::deployment(&status, &self.origin) else { return };
+        match (&shown.progress.question, shown.progress.problem) {
+            (None, Some((code, _))) if shown.progress.state == State::Failed => {
+                self.stage.trouble(&format!("{} {}", text::sentence(code), text::advice(code)));
+            }
+            (Some(Question::Recover { .. }), Some((code, _))) => self.stage.trouble(&text::sentence(code)),
+            (question, _) => self.draw(Some(shown), question.as_ref()),
+        }
+    }
+
+    async fn answer(self: Rc<Self>, master_key: PublicKey, accept: bool) {
+        self.trying.replace(true);
+        self.stage.trouble(&Msg("recover_sending").text());
+        let request = PageRequest::Believe { origin: self.origin.clone(), master_key, accept };
+        let answer = browser::ask::<Status>(&request).await;
+        self.trying.replace(false);
+        let Ok(status) = answer else { return self.stage.trouble(&Msg("answer_failed").text()) };
+        if !accept {
+            return self.finish(Msg("believe_no_title"), Msg("believe_no_detail"));
+        }
+        let shown = super::deployment(&status, &self.origin);
+        match shown
+            .and_then(|shown| shown.progress.problem)
+            .filter(|_| shown.is_some_and(|s| s.progress.state == State::Failed))
+        {
+            Some((code, _)) => self.stage.trouble(&format!("{} {}", text::sentence(code), text::advice(code))),
+            None => self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref())),
+        }
+    }
+}
+
+fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>) -> El {
+    let field = el("textarea")
+        .id(FIELD)
+        .class("secret")
+        .attr("rows", "5")
+        .attr("autocomplete", "off")
+        .attr("autocapitalize", "off")
+        .attr("spellcheck", "false")
+        .attr("aria-describedby", "enter-how");
+    let sending = page.clone();
+    let send = button("send", &Msg("recover_send").text(), move || spawn_local(sending.clone().send()));
+    let title = if message.is_some() { Msg("recover_enter_title") } else { Msg("recover_enter_only_title") };
+    let enter = el("section")
+        .child(el("h2").text(&title.text()))
+        .child(el("p").id("enter-how").text(&Msg("recover_enter").text()))
+        .child(el("label").attr("for", FIELD).class("visually-hidden").text(&Msg("recover_field").text()))
+        .child(field);
+    let body = el("div")
+        .class("body")
+        .child(el("p").class("lead").text(&Msg("recover_intro").with(&[account.as_str()])))
+        .children(message.map(|message| sealed(page, message)))
+        .child(enter)
+        .child(el("p").id("trouble").class("trouble"))
+        .child(el("div").class("buttons").child(send.class("primary")));
+    super::page(Msg("recover_title"), body)
+}
+
+/// The armored message, and three ways to open it.
+fn sealed(page: &Rc<Recover>, message: &str) -> El {
+    let (copied, stage) = (message.to_owned(), page.stage.clone());
+    let copy = button("copy", &Msg("recover_copy").text(), move || {
+        let writing = gloo::utils::window().navigator().clipboard().write_text(&copied);
+        let stage = stage.clone();
+        spawn_local(async move {
+            let done = JsFuture::from(writing).await.is_ok();
+            stage.tell("said", &if done { Msg("recover_copied") } else { Msg("recover_copy_failed") }.text());
+        });
+    });
+    let (saved, stage) = (message.to_owned(), page.stage.clone());
+    let save = button("save", &Msg("recover_save").text(), move || {
+        browser::save_file(FILE, "application/pgp-encrypted", &saved);
+        stage.tell("said", &Msg("recover_saved").text());
+    });
+    let way = |text: Msg| el("li").text(&text.text());
+    let terminal =
+        way(Msg("recover_how_terminal")).child(el("pre").child(el("code").text(&format!("gpg --decrypt {FILE}"))));
+    el("section")
+        .child(el("h2").text(&Msg("recover_sealed_title").text()))
+        .child(el("p").text(&Msg("recover_sealed").text()))
+        .child(
+            el("pre")
+                .id("message")
+                .class("armor")
+                .attr("tabindex", "0")
+                .attr("role", "group")
+                .attr("aria-label", &Msg("recover_message").text())
+                .child(el("code").text(message)),
+        )
+        .child(el("div").class("buttons").child(save).child(copy))
+        .child(el("p").id("said").class("said").attr("role", "status"))
+        .child(
+            el("ul")
+                .class("bullets")
+                .child(terminal)
+                .child(way(Msg("recover_how_mail")))
+                .child(way(Msg("recover_how_other"))),
+        )
+}
+
+fn ask_to_believe(page: &Rc<Recover>, account: &UserId, master_key: PublicKey, code: &str) -> El {
+    let answer = |id: &str, label: Msg, accept: bool| {
+        let page = page.clone();
+        button(id, &label.text(), move || spawn_local(page.clone().answer(master_key, accept)))
+    };
+    let groups = code.split(' ').map(|group| el("span").text(group).text(" "));
+    let body = el("div")
+        .class("body")
+        .child(el("p").class("lead").text(&Msg("believe_intro").with(&[account.as_str()])))
+        .child(
+            el("section").class("key-card").child(el("h2").id("code-label").text(&Msg("believe_code").text())).child(
+                el("p")
+                    .attr("role", "group")
+                    .attr("aria-labelledby", "code-label")
+                    .child(el("code").class("key").children(groups)),
+            ),
+        )
+        .child(el("p").text(&Msg("believe_how").text()))
+        .child(el("p").id("trouble").class("trouble"))
+        .child(el("div").class("buttons").child(answer("not-mine", Msg("believe_no"), false)).child(answer(
+            "mine",
+            Msg("believe_yes"),
+            true,
+        )));
+    super::page(Msg("believe_title"), body)
+}
