@@ -80,6 +80,7 @@
       homeserver: client.getHomeserverUrl(),
       token: client.getAccessToken(),
       ready: view === 8 && Boolean(client.getCrypto?.()),
+      unverified: view === 6 && Boolean(client.getCrypto?.()),
       // Confirming the identity waits for the person; making one takes two seconds, or asks for somebody's recovery key.
       stuck: view === 6 || (view === 7 && Date.now() - seen.since > 5000),
       standing: standing(client),
@@ -109,6 +110,15 @@
     },
     store_secrets: () => currentClient().getCrypto().bootstrapSecretStorage({}),
     make_backup: () => currentClient().getCrypto().resetKeyBackup(),
+    // What Element itself does after "use recovery key", with secret storage served by the background.
+    async restore() {
+      const crypto = currentClient().getCrypto();
+      await crypto.userHasCrossSigningKeys(undefined, true);
+      await crypto.bootstrapCrossSigning({});
+      await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+      await crypto.checkKeyBackupAndEnable();
+      window.mxSetupEncryptionStore?.done?.();
+    },
     async renew_token() {
       await currentClient().whoami();
       introduce(true);

@@ -14,8 +14,9 @@
   const connect = () => {
     background = api.runtime.connect({ name: "page" });
     background.onMessage.addListener((message) => {
-      if (message.do !== "wait") port1.postMessage(message);
-      else waiting = message.on;
+      if (message.do === "wait") waiting = message.on;
+      else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
+      else port1.postMessage(message);
     });
     background.onDisconnect.addListener(() => {
       void api.runtime.lastError;

@@ -6,7 +6,9 @@ use futures_channel::oneshot;
 use keystead_core::{
     bootstrap::{self, Setup, login, record::AccountRecord},
     ident::{Origin, UserId},
+    identity::PublicKey,
     policy::Retention,
+    restore::{self, Way},
     secret::SecretText,
     status::{Progress, Question, State as Stage},
     time::UnixMillis,
@@ -36,6 +38,10 @@ pub(crate) struct Live {
     pub(crate) typed: Option<(String, UnixMillis)>,
     /// A recovery key that waits to be kept, and who waits for that.
     pub(crate) to_keep: Option<(SecretText, oneshot::Sender<()>)>,
+    /// What the person gave to restore with.
+    given: Option<SecretText>,
+    /// The person asked for the next run.
+    asked: bool,
     running: bool,
     again: bool,
 }
@@ -82,9 +88,11 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
         // What the page said meanwhile counts.
         let ready = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.ready);
         let stuck = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.stuck);
-        if state.pages.borrow().get(&page).is_some_and(ready) {
+        let unverified = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.unverified);
+        let is = |what: &dyn Fn(&pages::Page) -> bool| state.pages.borrow().get(&page).is_some_and(what);
+        if is(&ready) || is(&unverified) {
             run(&state, &origin).await;
-        } else if state.pages.borrow().get(&page).is_some_and(stuck) {
+        } else if is(&stuck) {
             glance(&state, &origin).await;
         }
     });
@@ -128,6 +136,7 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
     loop {
         state.live(origin, |live| live.again = false);
         if let Some(setup) = setup(state, origin, |session| session.ready) {
+            cover_pages(state, origin, false);
             tell_pages(state, origin, true);
             let user = setup.user_id.clone();
             let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
@@ -135,12 +144,61 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
             if let Some(at) = outcome.retry_at {
                 webextension::set_alarm(origin.as_str(), at).await;
             }
+        } else if let Some(setup) = setup(state, origin, |session| session.unverified) {
+            restore(state, origin, setup).await;
         }
         if !state.live(origin, |live| live.again) {
             break;
         }
     }
     state.live(origin, |live| live.running = false);
+}
+
+/// Restores the account on a session that nobody vouches for yet. Element's view that asks for a confirmation is covered
+/// meanwhile, and uncovered where the person is needed after all.
+async fn restore(state: &Rc<State>, origin: &Origin, setup: Setup) {
+    let way = state.live(origin, |live| match (live.given.take(), std::mem::take(&mut live.asked)) {
+        (Some(text), _) => Way::Given(text),
+        (None, true) => Way::Asked,
+        (None, false) => Way::Silent,
+    });
+    tell_pages(state, origin, true);
+    cover_pages(state, origin, true);
+    let user = setup.user_id.clone();
+    let outcome = Driver::new(state, origin, &user).run(|io| restore::run(io, setup, way)).await;
+    if outcome.progress.state != Stage::Complete {
+        cover_pages(state, origin, false);
+    }
+    tell_pages(state, origin, outcome.retry_at.is_some());
+    if let Some(at) = outcome.retry_at {
+        webextension::set_alarm(origin.as_str(), at).await;
+    }
+}
+
+/// Restores with what the person gave.
+pub(crate) async fn recover(state: &Rc<State>, origin: &Origin, text: SecretText) {
+    state.live(origin, |live| live.given = Some(text));
+    run(state, origin).await;
+}
+
+/// Runs because the person asked for it.
+pub(crate) async fn retry(state: &Rc<State>, origin: &Origin) {
+    state.live(origin, |live| live.asked = true);
+    run(state, origin).await;
+}
+
+/// The person answered whether an identity is theirs.
+pub(crate) async fn believe(state: &Rc<State>, origin: &Origin, master_key: PublicKey, accept: bool) {
+    let question = state.live(origin, |live| live.progress.question.clone());
+    let Some(Question::Believe { account, master_key: asked, .. }) = question else { return };
+    if asked != master_key {
+        return;
+    }
+    let mut driver = Driver::new(state, origin, &account);
+    let saved = driver.run(|io| AccountRecord::believe(io, origin, &account, master_key, accept)).await;
+    if saved.is_ok() {
+        retry(state, origin).await;
+    }
 }
 
 /// What a run is told; `None` where nobody is logged in and confirmed in a page that is as far as it must be.
@@ -162,6 +220,14 @@ fn setup(state: &State, origin: &Origin, far_enough: impl Fn(&Session) -> bool) 
     })
 }
 
+/// Has the pages of a deployment cover what Element shows while it waits for the person, or uncover it.
+fn cover_pages(state: &State, origin: &Origin, on: bool) {
+    for page in state.pages.borrow().iter().filter(|(_, p)| p.origin == *origin).map(|(id, _)| *id).collect::<Vec<_>>()
+    {
+        pages::send(state, page, &json!({ "do": "cover", "on": on }));
+    }
+}
+
 /// Tells the relays whether there is something that the background must be started again for.
 fn tell_pages(state: &State, origin: &Origin, waiting: bool) {
     for page in state.pages.borrow().iter().filter(|(_, p)| p.origin == *origin).map(|(id, _)| *id).collect::<Vec<_>>()
@@ -172,8 +238,7 @@ fn tell_pages(state: &State, origin: &Origin, waiting: bool) {
 
 /// A flow says how far it is.
 pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
-    let calls = matches!(progress.question, Some(Question::Confirm { .. } | Question::Keep))
-        || matches!(progress.state, Stage::Failed);
+    let calls = progress.question.is_some() || matches!(progress.state, Stage::Failed);
     state.live(origin, |live| live.progress = progress.clone());
     spawn_local(async move {
         webextension::set_badge(if calls { "!" } else { "" }, "#b3541e").await;

@@ -112,11 +112,15 @@ pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, c
     }
 }
 
-/// The page where an account is logged in and set up, if there is one.
+/// The page where an account is logged in and set up, else one where it waits to be confirmed, if there is one.
 pub(crate) fn ready_page(state: &State, origin: &Origin, user: &UserId) -> Option<u32> {
     let pages = state.pages.borrow();
-    let ready = |p: &Page| p.origin == *origin && p.session.as_ref().is_some_and(|s| s.ready && s.user_id == *user);
-    pages.iter().rev().find(|(_, p)| ready(p)).map(|(id, _)| *id)
+    let page = |far_enough: fn(&Session) -> bool| {
+        let there = |session: &Session| session.user_id == *user && far_enough(session);
+        let found = pages.iter().rev().find(|(_, p)| p.origin == *origin && p.session.as_ref().is_some_and(there));
+        found.map(|(id, _)| *id)
+    };
+    page(|session| session.ready).or_else(|| page(|session| session.unverified))
 }
 
 /// The access token of an account, as the last page handed it over.

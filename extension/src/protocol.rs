@@ -46,6 +46,9 @@ pub(crate) struct Session {
     pub(crate) token: String,
     /// Element's own set-up is over.
     pub(crate) ready: bool,
+    /// Element asks the person to confirm the identity on this session.
+    #[serde(default)]
+    pub(crate) unverified: bool,
     /// Element's own set-up waits for the person.
     #[serde(default)]
     pub(crate) stuck: bool,

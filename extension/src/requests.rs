@@ -28,7 +28,11 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Value {
                 let _ = waiting.send(());
             }
         }
-        PageRequest::Retry { origin } => deployment::run(&state, &origin).await,
+        PageRequest::Retry { origin } => deployment::retry(&state, &origin).await,
+        PageRequest::Recover { origin, text } => deployment::recover(&state, &origin, text.into_secret()).await,
+        PageRequest::Believe { origin, master_key, accept } => {
+            deployment::believe(&state, &origin, master_key, accept).await;
+        }
         PageRequest::OwnPolicy => return policy::own(&state.database).await.unwrap_or(Value::Null),
         PageRequest::SaveOwnPolicy { policy } => {
             if let Err(error) = Policy::parse(&policy) {

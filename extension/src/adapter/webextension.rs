@@ -81,7 +81,7 @@ pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<bool, J
     let wanted = serde_json::json!([
         { "id": "a-hook", "js": ["js/hook.js"], "world": "MAIN", "matches": patterns, "runAt": "document_start",
           "persistAcrossSessions": true },
-        { "id": "b-relay", "js": ["js/relay.js"], "world": "ISOLATED", "matches": patterns, "runAt": "document_start",
+        { "id": "b-relay", "js": ["js/cover.js", "js/relay.js"], "world": "ISOLATED", "matches": patterns, "runAt": "document_start",
           "persistAcrossSessions": true },
     ]);
     let present = from_js(&registered_scripts().await?);

@@ -219,7 +219,7 @@ fn ask_to_believe(page: &Rc<Recover>, account: &UserId, master_key: PublicKey, c
                 el("p")
                     .attr("role", "group")
                     .attr("aria-labelledby", "code-label")
-                    .child(el("code").class("key").children(groups)),
+                    .child(el("code").class("key code").children(groups)),
             ),
         )
         .child(el("p").text(&Msg("believe_how").text()))
