@@ -63,6 +63,8 @@ codes! {
     DirConfirm = "KS-DIR-CONFIRM",
     /// The account that logged in is not the one whose name was typed.
     DirOtherAccount = "KS-DIR-OTHER-ACCOUNT",
+    /// Policy and roster give different addresses for the account.
+    DirContradiction = "KS-DIR-CONTRADICTION",
 
     /// Secret storage belongs to a key that is not the vault's.
     RecForeign = "KS-REC-FOREIGN",

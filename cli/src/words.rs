@@ -91,6 +91,11 @@ const TABLE: &[(Code, &str, &str)] = &[
         "Find out whether the homeserver renames accounts at login.",
     ),
     (
+        Code::DirContradiction,
+        "Different addresses are given for this account: by the list, the policy's account, or the roster.",
+        "Correct the one that is wrong.",
+    ),
+    (
         Code::SgnSigner,
         "The document is not signed by any of the signers, or the signer is expired or revoked.",
         "Give the signer's current certificate, or have the document signed by the right key.",

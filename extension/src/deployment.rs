@@ -77,7 +77,11 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
             let mut driver = Driver::new(&state, &origin, &user);
             let device = &session.device_id;
             match driver.run(|io| login::confirm(io, &origin, &user, device, typed.as_deref())).await {
-                Ok(confirmed) => change(&state, page, |p| p.confirmed = Some(confirmed)),
+                Ok(confirmed) => {
+                    // The record has it now. The next login may be somebody else's.
+                    state.live(&origin, |live| live.typed = None);
+                    change(&state, page, |p| p.confirmed = Some(confirmed));
+                }
                 Err(stop) => {
                     let problem = Some((stop.code, clock::now()));
                     report(&state, &origin, Progress { state: Stage::Failed, problem, ..Progress::default() });
@@ -210,14 +214,7 @@ fn setup(state: &State, origin: &Origin, far_enough: impl Fn(&Session) -> bool) 
         let far_enough = p.session.as_ref().is_some_and(&far_enough);
         p.confirmed.clone().filter(|_| far_enough)
     })?;
-    Some(Setup {
-        origin: origin.clone(),
-        server_name,
-        user_id: session.user_id,
-        device_id: session.device_id,
-        policy,
-        typed: typed(state, origin),
-    })
+    Some(Setup { origin: origin.clone(), server_name, user_id: session.user_id, device_id: session.device_id, policy })
 }
 
 /// Has the pages of a deployment cover what Element shows while it waits for the person, or uncover it.
@@ -267,10 +264,12 @@ pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin) {
     let retention = state.policy.borrow().policy.as_ref().map(|p| p.retention());
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {
-        if retention == Some(Retention::Never) {
-            let mut driver = Driver::new(&state, &origin, &session.user_id);
-            let _ = driver.run(|io| login::end(io, &origin, &session.user_id, false)).await;
-        }
+        let mut driver = Driver::new(&state, &origin, &session.user_id);
+        let _ = if retention == Some(Retention::Never) {
+            driver.run(|io| login::end(io, &origin, &session.user_id, false)).await
+        } else {
+            driver.run(|io| login::leave(io, &origin, &session.user_id)).await
+        };
         report(&state, &origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     });
 }
@@ -317,8 +316,13 @@ pub(crate) async fn confirm(
     if asked != fingerprint {
         return;
     }
+    let device = state.pages.borrow().values().rev().filter(|p| p.origin == *origin).find_map(|p| {
+        let session = p.confirmed.as_ref().filter(|session| session.user_id == account)?;
+        Some(session.device_id.clone())
+    });
+    let Some(device) = device else { return };
     let mut driver = Driver::new(state, origin, &account);
-    let saved = driver.run(|io| AccountRecord::answer(io, origin, &account, fingerprint, accept)).await;
+    let saved = driver.run(|io| AccountRecord::answer(io, origin, &account, &device, fingerprint, accept)).await;
     if saved.is_ok() {
         run(state, origin).await;
     }

@@ -1,7 +1,7 @@
 //! The beginning and the end of a session.
 
 use super::{
-    pair::names,
+    pair::Typed,
     record::{AccountRecord, DeviceSeen},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl Coded for LoginError {
 }
 
 /// Asks the homeserver whose session it is. A device that this browser has not seen before is a login now; the name that
-/// was typed at it, where one was seen and means this account, is remembered.
+/// was typed at it, where one was seen, is remembered for it.
 ///
 /// # Errors
 /// [`Stop`] where the homeserver cannot be asked or says something else than the page.
@@ -50,19 +50,31 @@ pub async fn confirm(
         return Err(LoginError::OtherAccount.into());
     }
     let mut record = AccountRecord::load(&io, origin, user).await?;
-    if !record.devices.contains_key(device) {
+    // Where a name was typed, that was a login, under whatever device ID: the homeserver chooses those.
+    if typed.is_some() || !record.devices.contains_key(device) {
         let since = io.now();
+        let typed = typed.map(|text| Typed::read(text, user));
         let seen = |record: &mut AccountRecord| {
-            record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen {
-                since,
-                given: Vec::new(),
-                granted: None,
-            });
-            record.typed |= typed.is_some_and(|name| names(name, user));
+            let seen = record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen::new(since));
+            if let Some(typed) = &typed {
+                seen.end_login();
+                seen.typed = typed.clone();
+            }
         };
         record.change(&io, origin, seen).await?;
     }
     Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
+}
+
+/// After a logout where the browser keeps what opens the recovery key: whoever logs in next is not the one who typed and
+/// confirmed so far.
+///
+/// # Errors
+/// [`Stop`] where the store fails.
+pub async fn leave(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    record.change(&io, origin, |record| record.devices.values_mut().for_each(DeviceSeen::end_login)).await?;
+    Ok(())
 }
 
 /// After a logout: what opens the recovery key goes. The wrapped copies always; the wrapping keys unless the policy has them

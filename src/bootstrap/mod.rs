@@ -61,8 +61,6 @@ pub struct Setup {
     pub device_id: DeviceId,
     /// The policy in force.
     pub policy: Policy,
-    /// The name the person typed at this login, where one was seen.
-    pub typed: Option<String>,
 }
 
 /// How a run ended. Whatever it is, nothing is half done that the next run does not take up.

@@ -6,7 +6,7 @@
 
 use super::{
     End, RETRY, Scene,
-    pair::{Pair, pair},
+    pair::{Pair, Typed, pair},
     record::AccountRecord,
 };
 use crate::{
@@ -103,29 +103,29 @@ async fn own(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<RecipientA
     let setup = scene.setup;
     let policy = &setup.policy;
     let entry = roster_entry(scene).await?;
+    // What was typed and answered at this very login: the next one may be somebody else's.
+    let login = record.devices.get(&setup.device_id).cloned();
     let pair = pair(
         policy,
         setup.server_name.as_deref(),
         entry.as_ref().map(|person| (&person.email, &person.fingerprint)),
         &setup.user_id,
-        setup.typed.as_deref(),
-        record.typed,
+        login.as_ref().map_or(&Typed::Nothing, |device| &device.typed),
     );
-    let (address, fingerprint, believed) = match pair {
+    let silent = pair.is_silent(policy);
+    let (address, fingerprint) = match pair {
         Pair::OtherAccount => return Err(End::Leave(crate::status::State::Failed, Some(Code::DirOtherAccount))),
+        Pair::Contradiction => return Err(stop(Code::DirContradiction)),
         Pair::Unknown => return Err(stop(Code::DirNoAddress)),
-        Pair::Unconfirmed(address) => (address, None, false),
-        Pair::Believed { address, fingerprint } => (address, fingerprint, true),
+        Pair::Unconfirmed { address, fingerprint } | Pair::Believed { address, fingerprint } => (address, fingerprint),
     };
     let rule = policy.acceptance_rule(&address, fingerprint.as_ref());
-    // Without a certifier and without the roster nothing vouches for the certificate itself.
-    let silent = believed && (fingerprint.is_some() || !rule.certifiers.is_empty());
     let accepted = look_up(scene, record, &address, &rule).await?;
     let certificate = accepted.fingerprint();
-    if silent || record.confirmed.contains(certificate) {
+    if silent || login.as_ref().is_some_and(|device| device.confirmed.contains(certificate)) {
         return Ok(accepted);
     }
-    if record.refused.contains(certificate) {
+    if login.is_some_and(|device| device.refused.contains(certificate)) {
         return Err(stop(Code::DirConfirm));
     }
     let question = Question::Confirm {
@@ -160,3 +160,6 @@ async fn look_up(
         Err(code) => Err(stop(code)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::pair::Typed;
 use crate::{
     effect::{Answer, Effect, Io, StoreCommand},
     error::Code,
@@ -65,6 +66,31 @@ pub struct DeviceSeen {
     /// When a restore opened the window in which it is given secrets.
     #[serde(default)]
     pub granted: Option<UnixMillis>,
+    /// What was typed at the login. It says who logged in then, and nothing of a later login: somebody else's, perhaps.
+    #[serde(default)]
+    pub typed: Typed,
+    /// Certificates the person confirmed as their own, logged in so.
+    #[serde(default)]
+    pub confirmed: Vec<Fingerprint>,
+    /// Certificates the person refused, logged in so.
+    #[serde(default)]
+    pub refused: Vec<Fingerprint>,
+}
+
+impl DeviceSeen {
+    /// A device that is seen for the first time.
+    #[must_use]
+    pub fn new(since: UnixMillis) -> Self {
+        let (typed, confirmed, refused) = Default::default();
+        Self { since, given: Vec::new(), granted: None, typed, confirmed, refused }
+    }
+
+    /// Whoever logged in so is gone: what was typed and answered says nothing of the next login.
+    pub fn end_login(&mut self) {
+        self.typed = Typed::Nothing;
+        self.confirmed.clear();
+        self.refused.clear();
+    }
 }
 
 /// What is known of one account on one deployment.
@@ -92,12 +118,6 @@ pub struct AccountRecord {
     /// The client was asked to make a key backup in place of one that nobody signed; not asked twice.
     #[serde(default)]
     pub backup_replaced: bool,
-    /// The person typed this account's name at a login.
-    pub typed: bool,
-    /// Certificates the person confirmed as their own.
-    pub confirmed: Vec<Fingerprint>,
-    /// Certificates the person refused.
-    pub refused: Vec<Fingerprint>,
     /// The devices of this browser's sessions.
     pub devices: BTreeMap<DeviceId, DeviceSeen>,
     /// Certificates seen for this account, armored: a revocation once seen is kept.
@@ -150,9 +170,6 @@ impl AccountRecord {
             believed: None,
             replaced: Vec::new(),
             backup_replaced: false,
-            typed: false,
-            confirmed: Vec::new(),
-            refused: Vec::new(),
             devices: BTreeMap::new(),
             certificates: Vec::new(),
             saved: None,
@@ -224,7 +241,8 @@ impl AccountRecord {
         Err(RecordError::Store)
     }
 
-    /// Notes what the person says of a certificate: theirs, or not.
+    /// Notes what the person who is logged in says of a certificate: theirs, or not. Of a device that was never seen
+    /// nothing is noted.
     ///
     /// # Errors
     /// [`RecordError`]
@@ -232,14 +250,16 @@ impl AccountRecord {
         io: Io,
         origin: &Origin,
         user_id: &UserId,
+        device: &DeviceId,
         certificate: Fingerprint,
         accept: bool,
     ) -> Result<(), RecordError> {
         let mut record = Self::load(&io, origin, user_id).await?;
         let noted = |record: &mut Self| {
-            record.confirmed.retain(|f| *f != certificate);
-            record.refused.retain(|f| *f != certificate);
-            let list = if accept { &mut record.confirmed } else { &mut record.refused };
+            let Some(device) = record.devices.get_mut(device) else { return };
+            device.confirmed.retain(|f| *f != certificate);
+            device.refused.retain(|f| *f != certificate);
+            let list = if accept { &mut device.confirmed } else { &mut device.refused };
             list.push(certificate.clone());
         };
         record.change(&io, origin, noted).await?;
@@ -301,8 +321,9 @@ impl AccountRecord {
         }
     }
 
-    /// What remains when the session ends: who was seen and what was decided, and no way to a recovery key.
+    /// What remains when the session ends: what was seen, and no way to a recovery key.
     pub fn end_session(&mut self) {
+        self.devices.values_mut().for_each(DeviceSeen::end_login);
         for key in &mut self.keys {
             key.wrapped = None;
         }

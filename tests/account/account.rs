@@ -125,7 +125,6 @@ impl Account {
             user_id: self.user.clone(),
             device_id: self.device(),
             policy: world.policy(self.user.as_str()),
-            typed: None,
         }
     }
 
