@@ -7,7 +7,7 @@ use serde_json::Value;
 use thirtyfour::extensions::query::ElementQueryable;
 use thirtyfour::{By, WebElement};
 
-use crate::{Browser, PATIENCE, until};
+use crate::{Browser, PATIENCE, State, until};
 
 /// Element's view once the person is logged in and Element's own set-up is over.
 const LOGGED_IN: u64 = 8;
@@ -23,6 +23,40 @@ impl Browser {
         self.find("#mx_LoginForm_password").await?.send_keys(password).await?;
         self.find(".mx_Login_submit").await?.click().await?;
         Ok(())
+    }
+
+    /// Logs out as Element's menu does, once the extension has seen to it.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn log_out(&self) -> Result<()> {
+        self.in_page("page.mxDispatcher.dispatch({ action: 'logout' });", vec![]).await?;
+        self.wait_for_state(State::SignedOut, PATIENCE).await?;
+        Ok(())
+    }
+
+    /// Waits until Element's client has decrypted this message, in a room that the person has joined.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn wait_until_readable(&self, room_id: &str, words: &str) -> Result<()> {
+        const READ: &str = r"
+            const [roomId] = arguments;
+            const room = page.mxMatrixClientPeg.get().getRoom(roomId);
+            if (!room) return [];
+            const bodies = [];
+            for (const event of room.getLiveTimeline().getEvents()) {
+                if (event.isDecryptionFailure()) event.attemptDecryption(page.mxMatrixClientPeg.get().getCrypto());
+                bodies.push(String(event.getContent().body ?? ''));
+            }
+            return JSON.stringify(bodies);
+        ";
+        let readable = async || {
+            let bodies = self.in_page(READ, vec![room_id.into()]).await?;
+            let bodies: Vec<String> = serde_json::from_str(bodies.as_str().unwrap_or("[]"))?;
+            Ok(bodies.iter().any(|body| body == words).then_some(()))
+        };
+        until("an old message in clear", PATIENCE, readable).await
     }
 
     /// Waits until Element shows the person's rooms.

@@ -66,6 +66,8 @@ pub enum State {
     Declined,
     Confirm,
     Keep,
+    Recover,
+    Believe,
     Failed,
 }
 

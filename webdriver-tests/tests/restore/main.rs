@@ -1,0 +1,21 @@
+//! History that opens again, in real browsers: `cargo xtask test e2e restore`.
+//!
+//! As in `bootstrap`, each row has its own account, deployment, browser and profile. Arguments pick rows by parts of their
+//! names.
+
+mod by_hand;
+mod same_browser;
+mod scene;
+
+use std::process::ExitCode;
+
+use keystead_webdriver_tests::rows;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    rows::run("restore", |company, kind, rows| {
+        same_browser::add(company, kind, rows);
+        by_hand::add(company, kind, rows);
+    })
+    .await
+}
