@@ -5,6 +5,7 @@ mod chromium;
 mod extension;
 mod firefox;
 mod own_pages;
+mod recover;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use thirtyfour::{Capabilities, WebDriver, WindowHandle};
 use tokio::sync::Mutex;
 
 pub use extension::Extension;
+pub use recover::RecoverPage;
 
 /// How long a driver may take until it answers.
 const UP_WITHIN: Duration = Duration::from_secs(30);

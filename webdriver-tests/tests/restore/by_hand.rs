@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use keystead_webdriver_tests::rows::{Rows, output_dir};
-use keystead_webdriver_tests::{Browser, BrowserKind, Company, PATIENCE, State, until};
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, PATIENCE, State};
 use serde_json::json;
-use thirtyfour::By;
-use thirtyfour::extensions::query::ElementQueryable;
 
 use crate::scene::set_up;
 
@@ -30,30 +28,20 @@ async fn by_hand(company: &Company, kind: BrowserKind) -> Result<()> {
         output_dir()?.join(format!("recover-{}.png", kind.name())),
         output_dir()?.join(format!("believe-{}.png", kind.name())),
     ];
-    let path = format!("pages/page.html#recover?origin={element}");
     browser
-        .in_own_page_at(&path, async |session| {
-            let find = async |selector: &str| session.query(By::Css(selector)).wait(PATIENCE, PAUSE).first().await;
-            let shown = find("#message").await?.text().await?;
+        .on_recover_page(&element, async |page| {
+            let shown = page.find("#message").await?.text().await?;
             ensure!(shown.trim() == message.trim(), "the page shows another message");
-            session.screenshot(&pictures[0]).await?;
+            page.picture(&pictures[0]).await?;
+            page.send(&typo).await?;
+            page.trouble().await?;
+            let left = page.find("#opened").await?.prop("value").await?.unwrap_or_default();
+            ensure!(left.is_empty(), "what was typed stays");
 
-            find("#opened").await?.send_keys(&typo).await?;
-            find("#send").await?.click().await?;
-            let told = async || {
-                let said = find("#trouble").await?.text().await?;
-                Ok((said.contains('.')).then_some(said))
-            };
-            until("what is wrong with a mistyped key", PATIENCE, told).await?;
-            ensure!(find("#opened").await?.prop("value").await?.unwrap_or_default().is_empty(), "what was typed stays");
-
-            find("#opened").await?.send_keys(&opened.replace('\n', " \n")).await?;
-            find("#send").await?.click().await?;
-            find("#mine").await?;
-            session.screenshot(&pictures[1]).await?;
-            find("#mine").await?.click().await?;
-            find(".outcome").await?;
-            Ok(())
+            page.send(&opened.replace('\n', " \n")).await?;
+            page.find("#mine").await?;
+            page.picture(&pictures[1]).await?;
+            page.believe().await
         })
         .await?;
     scene.is_whole(company, &browser).await?;
@@ -63,8 +51,6 @@ async fn by_hand(company: &Company, kind: BrowserKind) -> Result<()> {
     leaves_nothing(&browser, key).await?;
     browser.quit().await
 }
-
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// What was typed is in no page of the extension afterwards.
 async fn leaves_nothing(browser: &Browser, key: &str) -> Result<()> {

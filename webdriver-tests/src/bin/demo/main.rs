@@ -97,7 +97,44 @@ async fn tell(kind: BrowserKind, out: &Path, report: &mut Report) -> Result<()> 
     }
     report.check("the recovery key is the one in force", opened["keyId"] == key_id);
     report.check("the message from before opens on the second device", opened["events"][0]["plaintext"] == MESSAGE);
-    Ok(())
+    let room_id = event["roomId"].as_str().context("the message is in no room")?;
+    second_profile(&company, kind, &desk, &ann, room_id, out, report).await.context("a clean profile was not restored")
+}
+
+/// A new laptop: a clean profile with the extension, and what gpg opened.
+async fn second_profile(
+    company: &Company,
+    kind: BrowserKind,
+    desk: &Desk,
+    ann: &Employee,
+    room_id: &str,
+    out: &Path,
+    report: &mut Report,
+) -> Result<()> {
+    let browser = company.browser(kind, company.policy(desk)).await.context("the browser did not start")?;
+    let element = desk.element.url();
+    browser.log_in(&element, &ann.localpart, &ann.password).await?;
+    browser.wait_for_state(State::Recover, PATIENCE).await?;
+    report.done("the browser is open on a clean profile, and the employee logs in: the sealed recovery is offered");
+    let (_, sealed) = company.sealed_recovery(ann).await?;
+    let opened = String::from_utf8(company.gpg.decrypt(&sealed).await?)?;
+    let pictures = [out.join("recover.png"), out.join("believe.png")];
+    browser
+        .on_recover_page(&element, async |page| {
+            page.find("#message").await?;
+            page.picture(&pictures[0]).await?;
+            page.send(&opened).await?;
+            page.find("#mine").await?;
+            page.picture(&pictures[1]).await?;
+            page.believe().await
+        })
+        .await?;
+    report.done("what gpg opened is pasted, and the security code recognised");
+    browser.wait_until_logged_in().await?;
+    browser.wait_until_readable(room_id, MESSAGE).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    report.check("the message from before is read in the new browser, and everything is in place there", true);
+    browser.quit().await
 }
 
 /// Logs in with name and password, then only watches: Element's view, and what the popup shows.

@@ -1,0 +1,81 @@
+//! The extension's page on which a person opens history by hand.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use thirtyfour::extensions::query::ElementQueryable;
+use thirtyfour::{By, WebDriver, WebElement};
+
+use super::Browser;
+use crate::{PATIENCE, until};
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The page, open in a window of its own.
+pub struct RecoverPage<'b>(&'b WebDriver);
+
+impl Browser {
+    /// Does something on the page.
+    ///
+    /// # Errors
+    /// If the page does not open, or the doing fails.
+    pub async fn on_recover_page<T>(
+        &self,
+        element: &str,
+        act: impl AsyncFnOnce(&RecoverPage<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let path = format!("pages/page.html#recover?origin={element}");
+        self.in_own_page_at(&path, async |session| act(&RecoverPage(session)).await).await
+    }
+}
+
+impl RecoverPage<'_> {
+    /// The element that a selector finds, once it is there.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub async fn find(&self, selector: &str) -> Result<WebElement> {
+        let found = self.0.query(By::Css(selector)).wait(PATIENCE, PAUSE).first().await;
+        found.with_context(|| format!("the page has no {selector}"))
+    }
+
+    /// Pastes an opened sealed recovery, or types a recovery key, and sends it.
+    ///
+    /// # Errors
+    /// If there is no field.
+    pub async fn send(&self, text: &str) -> Result<()> {
+        self.find("#opened").await?.send_keys(text).await?;
+        Ok(self.find("#send").await?.click().await?)
+    }
+
+    /// What the page says is wrong, once it says so.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn trouble(&self) -> Result<String> {
+        let told = async || {
+            let said = self.find("#trouble").await?.text().await?;
+            Ok(said.contains('.').then_some(said))
+        };
+        until("what is wrong", PATIENCE, told).await
+    }
+
+    /// The person says that the security code is theirs; over when the page says that history is open.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn believe(&self) -> Result<()> {
+        self.find("#mine").await?.click().await?;
+        self.find(".outcome").await?;
+        Ok(())
+    }
+
+    /// A picture of it.
+    ///
+    /// # Errors
+    /// If the browser makes none.
+    pub async fn picture(&self, to: &Path) -> Result<()> {
+        Ok(self.0.screenshot(to).await?)
+    }
+}
