@@ -3,11 +3,10 @@
 use std::rc::Rc;
 
 use keystead_core::{
-    policy::{InForce, LastGood, Offered, Policy},
+    policy::{InForce, LastGood, Offered},
     store::Store,
 };
 use serde_json::Value;
-use url::Url;
 
 use crate::{
     adapter::{database::Database, webextension},
@@ -46,30 +45,12 @@ async fn read<T: serde::de::DeserializeOwned>(database: &Database, key: &str) ->
     serde_json::from_str(&text).ok()
 }
 
-/// The match pattern for all pages of a URL's host. Patterns know no ports.
-fn host_pattern(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    Some(format!("{}://{}/*", url.scheme(), url.host_str()?))
-}
-
-/// The host permissions that one deployment needs.
-pub(crate) fn needed_hosts(policy: &Policy, index: usize) -> Vec<String> {
-    let Some(deployment) = policy.deployments.get(index) else { return Vec::new() };
-    let directory = policy.directory.iter().flat_map(|d| d.hkp.iter().filter_map(|server| server.url()));
-    let urls = [deployment.origin.as_str().to_owned(), deployment.homeserver.as_str().to_owned()];
-    let mut patterns: Vec<_> =
-        urls.into_iter().chain(directory.map(String::from)).filter_map(|url| host_pattern(&url)).collect();
-    patterns.sort();
-    patterns.dedup();
-    patterns
-}
-
 /// Registers the content scripts for the deployments whose pages we may touch, and for no others.
 pub(crate) async fn apply(state: &Rc<State>) {
     let policy = state.policy.borrow().policy.clone();
     let mut patterns = Vec::new();
     for deployment in policy.iter().flat_map(|p| &p.deployments) {
-        let Some(pattern) = host_pattern(deployment.origin.as_str()) else { continue };
+        let Some(pattern) = deployment.page_pattern() else { continue };
         if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
             patterns.push(pattern);
         }

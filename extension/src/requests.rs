@@ -53,8 +53,8 @@ async fn status(state: &Rc<State>) -> Status {
         (in_force.source, problem, in_force.policy.clone())
     };
     let mut deployments = Vec::new();
-    for (index, deployment) in in_force.iter().flat_map(|p| p.deployments.iter().enumerate()) {
-        let hosts = in_force.as_ref().map(|p| policy::needed_hosts(p, index)).unwrap_or_default();
+    for (policy, deployment) in in_force.iter().flat_map(|p| p.deployments.iter().map(move |d| (p, d))) {
+        let hosts = policy.host_patterns_of(deployment);
         let (account, progress) = state.live(&deployment.origin, |live| (live.account.clone(), live.progress.clone()));
         let progress = match account {
             Some(_) => progress,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use url::Url;
 
-use super::Policy;
+use super::{Deployment, Policy};
 use crate::ident::EmailAddress;
 
 impl Policy {
@@ -13,6 +13,20 @@ impl Policy {
     #[must_use]
     pub fn host_patterns(&self) -> Vec<String> {
         host_patterns(&serde_json::to_value(self).unwrap_or_default())
+    }
+
+    /// The match patterns of the sites without which one of the deployments cannot be served.
+    #[must_use]
+    pub fn host_patterns_of(&self, deployment: &Deployment) -> Vec<String> {
+        Self { deployments: vec![deployment.clone()], ..self.clone() }.host_patterns()
+    }
+}
+
+impl Deployment {
+    /// The match pattern of its pages.
+    #[must_use]
+    pub fn page_pattern(&self) -> Option<String> {
+        pattern(&Url::parse(self.origin.as_str()).ok()?)
     }
 }
 
@@ -43,11 +57,13 @@ pub fn host_patterns(document: &Value) -> Vec<String> {
             urls.extend(Url::parse(&format!("https://openpgpkey.{domain}")).ok());
         }
     }
-    let pattern = |url: &Url| {
-        let web = matches!(url.scheme(), "https" | "http");
-        Some(format!("{}://{}/*", url.scheme(), url.host_str()?)).filter(|_| web)
-    };
     urls.iter().filter_map(pattern).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The match pattern of everything on a URL's host; `None` where it is no address of the web.
+fn pattern(url: &Url) -> Option<String> {
+    let web = matches!(url.scheme(), "https" | "http");
+    Some(format!("{}://{}/*", url.scheme(), url.host_str()?)).filter(|_| web)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
@@ -113,6 +129,27 @@ mod tests {
         let expected = ["https://chat.example.org/*", "https://keys.example.org/*", "https://matrix.example.org/*"];
         assert_eq!(patterns(&more), expected);
         assert_eq!(Policy::parse(&document(&more)).unwrap().host_patterns(), expected);
+    }
+
+    #[test]
+    fn one_deployment_needs_its_own_sites_and_the_shared_ones() {
+        let mut document = document(&json!({ "directory": { "hkp": ["https://keys.example.org"], "wkd": true } }));
+        let other = json!({ "origin": "http://localhost:8080", "homeserver": "http://127.0.0.1:8008",
+            "server_name": "other.example:8008" });
+        document["deployments"].as_array_mut().unwrap().push(other);
+        let policy = Policy::parse(&document).unwrap();
+        let second = &policy.deployments[1];
+        assert_eq!(second.page_pattern().as_deref(), Some("http://localhost/*"));
+        let expected = [
+            "http://127.0.0.1/*",
+            "http://localhost/*",
+            "https://keys.example.org/*",
+            "https://openpgpkey.other.example/*",
+            "https://other.example/*",
+        ];
+        assert_eq!(policy.host_patterns_of(second), expected);
+        let both = policy.host_patterns();
+        assert!(expected.iter().all(|pattern| both.iter().any(|other| other == pattern)), "{both:?}");
     }
 
     #[test]
