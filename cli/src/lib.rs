@@ -20,5 +20,5 @@ pub use directory::DirectoryCheck;
 pub use driver::{Driver, Homeserver, NoPage, Page};
 pub use failure::{Ending, Failure};
 pub use http::Http;
-pub use policy::PolicyCheck;
+pub use policy::{PolicyCheck, PolicyHosts};
 pub use roster::{RosterBuild, RosterSign, RosterVerify};

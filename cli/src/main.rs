@@ -4,7 +4,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use keystead_cli::{DirectoryCheck, Ending, Failure, PolicyCheck, RosterBuild, RosterSign, RosterVerify};
+use keystead_cli::{DirectoryCheck, Ending, Failure, PolicyCheck, PolicyHosts, RosterBuild, RosterSign, RosterVerify};
 
 /// Prepares and checks what Keystead needs: policy, roster, directory.
 ///
@@ -38,6 +38,7 @@ enum DirectoryCommand {
 #[derive(Debug, Subcommand)]
 enum PolicyCommand {
     Check(PolicyCheck),
+    Hosts(PolicyHosts),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -62,5 +63,6 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
         Keystead::Roster(RosterCommand::Verify(command)) => command.run(out),
         Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
         Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
+        Keystead::Policy(PolicyCommand::Hosts(command)) => command.run(out),
     }
 }

@@ -1,4 +1,5 @@
-//! `keystead policy check`: what the extension would say of a policy, before anybody has it.
+//! `keystead policy check`: what the extension would say of a policy, before anybody has it; `keystead policy hosts`: which
+//! sites it needs.
 
 use std::path::PathBuf;
 
@@ -59,6 +60,27 @@ impl PolicyCheck {
             out.push_str(&format!("  {}\n", silence(&policy)));
         }
         Ok(ending)
+    }
+}
+
+/// Print the sites that a policy needs, as match patterns for `host_permissions` of the extension's manifest.
+#[derive(Debug, Args)]
+pub struct PolicyHosts {
+    /// The policy as JSON; or policies.json of Firefox, or a policy file of Chromium.
+    file: PathBuf,
+}
+
+impl PolicyHosts {
+    /// Does it; what to read goes to `out`.
+    ///
+    /// # Errors
+    /// [`Failure`] where the policy is refused.
+    pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
+        for pattern in read(&self.file)?.host_patterns() {
+            out.push_str(&pattern);
+            out.push('\n');
+        }
+        Ok(Ending::Fine)
     }
 }
 
