@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use keystead_tools::{Versions, cargo_command, wasm_bindgen_version};
 
+use crate::hosts::Pattern;
+use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
 use crate::{Browser, paths, run};
@@ -20,6 +22,9 @@ const WASM_FEATURES: [&str; 6] = [
     "--enable-reference-types",
     "--enable-sign-ext",
 ];
+
+/// The background's module, in an unpacked extension.
+pub(crate) const BACKGROUND_MODULE: &str = "background/keystead_extension_bg.wasm";
 
 /// How the extension is compiled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,8 +45,13 @@ impl Profile {
     }
 }
 
-/// Builds background and pages once, and puts them together for each browser.
+/// Builds the extension so that it asks for access to each site.
 pub(crate) fn build(profile: Profile) -> Result<()> {
+    build_with(profile, &[])
+}
+
+/// Builds background and pages once, and puts them together for each browser, with access to these sites.
+pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     let report = Report::plain();
     let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let stage = paths::dist().join(".stage");
@@ -56,9 +66,17 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
     report.step("background", || background(compiler, profile, &stage.join("background")))?;
     report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
     for browser in Browser::ALL {
-        report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage))?;
+        report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage, sites))?;
     }
     fs::remove_dir_all(&stage).context("cannot remove what was put together")
+}
+
+/// Builds the background alone, as it is released; where its module is then.
+pub(crate) fn background_alone() -> Result<PathBuf> {
+    let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
+    let out = paths::target().join("size");
+    background(compiler, Profile::Release, &out.join("background"))?;
+    Ok(out.join(BACKGROUND_MODULE))
 }
 
 /// Builds the page that stands in for Element Web.
@@ -69,6 +87,9 @@ pub(crate) fn host_page() -> Result<()> {
 fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     let mut cargo = compiler.cargo("build");
     cargo.args(["--package", "keystead-extension", "--profile", profile.name()]);
+    if profile == Profile::Release {
+        compiler.set_release_environment(&mut cargo);
+    }
     run::loud(&mut cargo)?;
     let module = paths::target().join(TARGET).join(profile.name()).join("keystead_extension.wasm");
     let mut bindgen = Command::new(cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?);
@@ -83,6 +104,9 @@ fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     trunk.args(["build", "--offline", "--cargo-profile", profile.name(), "--dist"]).arg(out);
     trunk.current_dir(paths::root());
     compiler.set_environment(&mut trunk);
+    if profile == Profile::Release {
+        compiler.set_release_environment(&mut trunk);
+    }
     // Trunk takes the wasm-bindgen that it finds first, and would download one if it found another version.
     let path = bindgen.parent().map(path_with_first).context("wasm-bindgen stands in no folder")?;
     trunk.env("PATH", path);
@@ -102,7 +126,7 @@ fn optimise(module: &Path) -> Result<()> {
 }
 
 /// Puts one browser's extension together beside its final place, and moves it there.
-fn assemble(browser: Browser, stage: &Path) -> Result<()> {
+fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
     let root = paths::root();
     let whole = stage.join(browser.name());
     fs::create_dir_all(&whole)?;
@@ -117,6 +141,12 @@ fn assemble(browser: Browser, stage: &Path) -> Result<()> {
     ];
     for (from, to) in parts {
         copy(&from, &whole.join(to))?;
+    }
+    if !sites.is_empty() {
+        let path = whole.join("manifest.json");
+        let mut manifest = Manifest::read(&path)?;
+        manifest.grant(sites);
+        manifest.write(&path)?;
     }
     let place = paths::dist().join(browser.name());
     if place.exists() {
@@ -140,7 +170,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
+/// All files in a folder and in those below it.
+pub(crate) fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();

@@ -4,10 +4,14 @@
 
 mod build;
 mod demo;
+mod hosts;
+mod manifest;
+mod package;
 mod paths;
 mod report;
 mod run;
 mod setup;
+mod size;
 mod test;
 mod wasm;
 
@@ -35,6 +39,13 @@ enum Task {
         /// Small and slow to build, as people install it.
         #[arg(long)]
         release: bool,
+        #[command(flatten)]
+        hosts: hosts::Wanted,
+    },
+    /// Pack the release for both browsers into dist/, byte for byte the same wherever it is done.
+    Package {
+        #[command(flatten)]
+        hosts: hosts::Wanted,
     },
     /// Show the main job: a new employee's first login, and the restore on a second device.
     Demo {
@@ -95,9 +106,14 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.task {
         Task::Setup => setup::setup(),
-        Task::Build { release } => {
+        Task::Build { release, hosts } => {
             setup::setup()?;
-            build::build(if release { build::Profile::Release } else { build::Profile::Development })
+            let profile = if release { build::Profile::Release } else { build::Profile::Development };
+            build::build_with(profile, &hosts.patterns()?)
+        }
+        Task::Package { hosts } => {
+            setup::setup()?;
+            package::package(&hosts.patterns()?)
         }
         Task::Demo { browser, headed, element_web } => {
             let wanted = demo::Wanted { browser, headed, element_web };

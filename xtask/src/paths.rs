@@ -23,3 +23,14 @@ pub(crate) fn host() -> PathBuf {
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
+
+/// Where cargo keeps the sources of dependencies.
+pub(crate) fn cargo_home() -> PathBuf {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| env::home_dir().map(|dir| dir.join(".cargo"))).unwrap_or_else(|| root().join(".cargo"))
+}
+
+/// The folders whose names say on which machine something was built.
+pub(crate) fn local() -> [PathBuf; 3] {
+    [root(), cargo_home(), target()]
+}
