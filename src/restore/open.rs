@@ -67,8 +67,14 @@ pub(super) async fn open(
     found: &Found,
     way: Way,
 ) -> Result<Opened, End> {
+    let message = found.entry.as_ref().and_then(|entry| Some(entry.sealed.as_ref()?.message.clone()));
+    let question = Question::Recover { account: scene.setup.user_id.clone(), message };
     if let Way::Given(text) = way {
-        return given(scene, record, found, &text).await;
+        // What does not fit is asked for again, with what is wrong with it.
+        return match fitting(scene, found, &text) {
+            Ok(key) => given(scene, record, found, key).await,
+            Err(error) => Err(End::Ask(error.code(), question)),
+        };
     }
     let silent = matches!(way, Way::Silent);
     // What was opened before, and waits to be believed.
@@ -84,8 +90,7 @@ pub(super) async fn open(
     if silent && found.entry.is_none() {
         return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
     }
-    let message = found.entry.as_ref().and_then(|entry| Some(entry.sealed.as_ref()?.message.clone()));
-    Err(End::Ask(Code::RecRecover, Question::Recover { account: scene.setup.user_id.clone(), message }))
+    Err(End::Ask(Code::RecRecover, question))
 }
 
 /// The copies of the recovery key that this browser wrapped.
@@ -129,23 +134,25 @@ fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
     }
 }
 
-/// Takes what the person gave.
-async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, text: &SecretText) -> Result<Opened, End> {
+/// The recovery key in what the person gave, if it is that of the key that was found.
+fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<RecoveryKey, GivenError> {
     let key = match SealedNames::parse(text) {
         Ok((names, key)) => {
             let fits = names.user_id == scene.setup.user_id
                 && names.key_id == found.key_id
                 && names.master_key == *found.published.identity.master();
-            if fits { key } else { return Err(GivenError::Other.into()) }
+            if fits { key } else { return Err(GivenError::Other) }
         }
-        Err(error) => {
-            RecoveryKey::parse(text.expose("to read the recovery key in it")).map_err(|of_key| match error {
-                SealedError::Form => GivenError::Text(SealedError::Key(of_key)),
-                other => GivenError::Text(other),
-            })?
-        }
+        Err(SealedError::Form) => RecoveryKey::parse(text.expose("to read the recovery key in it"))
+            .map_err(|error| GivenError::Text(SealedError::Key(error)))?,
+        Err(other) => return Err(GivenError::Text(other)),
     };
     found.description.verify(&key.derive_keys("")).map_err(|_| GivenError::Unfit)?;
+    Ok(key)
+}
+
+/// Takes the recovery key that the person gave into the vault.
+async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, key: RecoveryKey) -> Result<Opened, End> {
     let wrapped = make::admit(scene, &found.key_id, key).await?;
     let opened = vault_key(found, wrapped);
     // On the disk before anything is asked: the answer may come to a background that was started anew.

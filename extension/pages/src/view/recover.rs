@@ -17,6 +17,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::HtmlTextAreaElement;
 
+use super::headline::Tone;
 use crate::{
     browser::{self, Bell},
     dom::{El, Stage, button, el},
@@ -83,6 +84,12 @@ impl Recover {
                 Some(State::Complete) => self.finish(Msg("recover_done_title"), Msg("recover_done_detail")),
                 // A run is under way: what it ends in comes.
                 Some(State::Working) => self.stage.say(&Msg("recover_sending").text()),
+                Some(State::Failed | State::Waiting) => {
+                    let problem = shown.and_then(|shown| shown.progress.problem);
+                    let problem = problem.map(|(code, _)| super::problem(code, Tone::Bad));
+                    let body = el("div").class("body").children(problem);
+                    self.stage.show(super::page(Msg("recover_title"), body));
+                }
                 _ => {
                     let nothing = super::outcome(Msg("recover_nothing"), Msg("recover_nothing_detail"));
                     self.stage.show(super::page(Msg("recover_title"), nothing));
@@ -107,9 +114,6 @@ impl Recover {
         let Ok(status) = answer else { return self.stage.trouble(&Msg("answer_failed").text()) };
         let Some(shown) = super::deployment(&status, &self.origin) else { return };
         match (&shown.progress.question, shown.progress.problem) {
-            (None, Some((code, _))) if shown.progress.state == State::Failed => {
-                self.stage.trouble(&format!("{} {}", text::sentence(code), text::advice(code)));
-            }
             (Some(Question::Recover { .. }), Some((code, _))) => self.stage.trouble(&text::sentence(code)),
             (question, _) => self.draw(Some(shown), question.as_ref()),
         }
@@ -126,13 +130,7 @@ impl Recover {
             return self.finish(Msg("believe_no_title"), Msg("believe_no_detail"));
         }
         let shown = super::deployment(&status, &self.origin);
-        match shown
-            .and_then(|shown| shown.progress.problem)
-            .filter(|_| shown.is_some_and(|s| s.progress.state == State::Failed))
-        {
-            Some((code, _)) => self.stage.trouble(&format!("{} {}", text::sentence(code), text::advice(code))),
-            None => self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref())),
-        }
+        self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref()));
     }
 }
 
