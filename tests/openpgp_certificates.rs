@@ -10,7 +10,7 @@ use std::{
 
 use keystead_core::{
     ident::{EmailAddress, Fingerprint},
-    openpgp::{AcceptanceRule, Certificate, MAX_CERTIFICATES, MAX_INPUT, ParseError},
+    openpgp::{AcceptanceRule, Certificate, MAX_CERTIFICATES, MAX_INPUT, ParseError, Rejection},
     time::UnixMillis,
 };
 use proptest::prelude::*;
@@ -165,6 +165,92 @@ fn a_flood_neither_bursts_the_store_nor_washes_a_revocation_or_the_certification
     let accepted = flooded(cert("accepted"), half).merge(&fresh).unwrap();
     assert!(rule.accept(&accepted, AT).is_ok());
     assert_eq!(one(accepted.to_armored().as_bytes()), accepted);
+}
+
+/// A certificate with a flood of signatures in its owner's own name, none of which fits: on some servers anyone can put
+/// them there.
+fn flooded_in_its_own_name(cert: Cert, bytes: usize, seed: u8) -> Certificate {
+    let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    let (eve, _) = CertBuilder::new().set_creation_time(made).add_userid("eve@evil.net").generate().unwrap();
+    let mut signer = eve.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let (owner, id) = (cert.primary_key().key().clone(), cert.userids().next().unwrap().userid().clone());
+    let note = vec![seed; 30_000];
+    let builder = |kind| {
+        let builder = SignatureBuilder::new(kind).set_signature_creation_time(made).unwrap();
+        let builder = builder.set_notation("flood@evil.net", &note, None, false).unwrap();
+        builder.set_issuer(cert.keyid()).unwrap().set_issuer_fingerprint(cert.fingerprint()).unwrap()
+    };
+    let (mut direct, mut on_id): (Vec<Packet>, _) = (Vec::new(), vec![Packet::from(id.clone())]);
+    for _ in 0..=bytes / note.len() / 2 {
+        direct.push(builder(SignatureType::KeyRevocation).sign_direct_key(&mut signer, &owner).unwrap().into());
+        let binding = builder(SignatureType::PositiveCertification);
+        on_id.push(binding.sign_userid_binding(&mut signer, &owner, &id).unwrap().into());
+    }
+    let cert = cert.insert_packets(direct).unwrap().0.insert_packets(on_id).unwrap().0;
+    Certificate::parse_all(&cert.to_vec().unwrap()).unwrap().remove(0)
+}
+
+#[test]
+fn a_flood_in_the_owner_s_own_name_does_not_push_a_revocation_out() {
+    let cert = |name| Cert::from_bytes(&vector(name).to_bytes()).unwrap();
+    let rule = AcceptanceRule { address: EmailAddress::parse("ann@example.org").ok(), ..AcceptanceRule::default() };
+    let flood = |seed| flooded_in_its_own_name(cert("accepted"), 1 << 20, seed);
+    assert!(rule.accept(&flood(0), AT).is_ok(), "what does not fit revokes nothing");
+    let mut known = vector("revoked-hard");
+    for round in 0..6 {
+        known = known.merge(&flood(round)).unwrap();
+        let stored = one(known.to_armored().as_bytes());
+        assert_eq!(rule.accept(&stored, AT).err(), Some(Rejection::Revoked), "round {round}");
+        assert_eq!(rule.accept(&stored.reduced(&[]), AT).err(), Some(Rejection::Revoked), "round {round}");
+        assert!(stored.reduced(&[]).to_bytes().len() < 4_000, "round {round}");
+    }
+}
+
+#[test]
+fn a_certifier_s_word_that_is_taken_back_stays_so_for_a_clock_that_runs_behind() {
+    let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    let builder = || CertBuilder::new().set_creation_time(made).set_validity_period(None);
+    let (it, _) = builder().add_userid("it@example.org").generate().unwrap();
+    let (ann, _) = builder().add_userid("ann@example.org").add_transport_encryption_subkey().generate().unwrap();
+    let mut signer = it.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let id = ann.userids().next().unwrap().userid().clone();
+    let mut say = |kind, at: u64| -> Packet {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+        let builder = SignatureBuilder::new(kind).set_signature_creation_time(at).unwrap();
+        builder.sign_userid_binding(&mut signer, ann.primary_key().key(), &id).unwrap().into()
+    };
+    let tomorrow = AT.seconds() + 86_400;
+    let word = say(SignatureType::GenericCertification, 1_795_000_000);
+    let taken_back = say(SignatureType::CertificationRevocation, tomorrow);
+    let read = |packets: Vec<Packet>| {
+        let packets: Vec<Packet> = std::iter::once(Packet::from(id.clone())).chain(packets).collect();
+        one(&ann.clone().insert_packets(packets).unwrap().0.to_vec().unwrap())
+    };
+    let rule = AcceptanceRule {
+        address: EmailAddress::parse("ann@example.org").ok(),
+        certifiers: vec![one(&it.to_vec().unwrap())],
+        ..AcceptanceRule::default()
+    };
+    assert!(rule.accept(&read(vec![word.clone()]), AT).is_ok());
+    for certificate in [read(vec![word.clone(), taken_back.clone()]), read(vec![taken_back, word])] {
+        assert_eq!(rule.accept(&certificate, AT).err(), Some(Rejection::Uncertified));
+        assert_eq!(rule.accept(&certificate.reduced(&rule.certifiers), AT).err(), Some(Rejection::Uncertified));
+    }
+}
+
+#[test]
+fn what_was_seen_revoked_is_refused_whatever_copy_is_at_hand() {
+    let good = vector("accepted-certified");
+    let certifier =
+        fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/openpgp/certifiers/good.asc"));
+    let certifier = one(&certifier.unwrap());
+    let address = EmailAddress::parse("ann@example.org").ok();
+    let rule = AcceptanceRule { address, certifiers: vec![certifier.clone()], ..AcceptanceRule::default() };
+    assert!(rule.accept(&good, AT).is_ok());
+    let known = AcceptanceRule { revoked: vec![good.fingerprint()], ..rule.clone() };
+    assert_eq!(known.accept(&good, AT).err(), Some(Rejection::Revoked));
+    let known = AcceptanceRule { revoked: vec![certifier.fingerprint()], ..rule };
+    assert_eq!(known.accept(&good, AT).err(), Some(Rejection::Uncertified), "no certifier is not any certifier");
 }
 
 proptest! {

@@ -25,6 +25,7 @@ use sequoia_openpgp::{
 
 use super::{
     Certificate,
+    reduced::By,
     user_id::{same_mailbox, user_id_address},
     validity::{can_use, created, is_revoked, lenient_policy, policy_at, system_time, user_id_revoked},
 };
@@ -45,6 +46,8 @@ pub struct AcceptanceRule {
     pub certifiers: Vec<Certificate>,
     /// How old a certifier's word may be.
     pub certification_max_age: Option<Duration>,
+    /// Certificates that were seen revoked at any time: they count as revoked whatever copy is at hand, a certifier's too.
+    pub revoked: Vec<Fingerprint>,
 }
 
 /// Why a certificate is not accepted, in the order in which it is found out.
@@ -143,7 +146,7 @@ impl AcceptanceRule {
         if !can_use(cert.primary_key().key()) {
             return Err(Rejection::Encryption);
         }
-        if is_revoked(cert) {
+        if is_revoked(cert) || self.revoked.contains(&fingerprint) {
             return Err(Rejection::Revoked);
         }
         let valid = at_time(cert, &strict, time).ok_or_else(|| match at_time(cert, &lenient, time) {
@@ -200,7 +203,8 @@ impl AcceptanceRule {
         let mut best = Rejection::Uncertified;
         for id in user_ids {
             for certifier in &self.certifiers {
-                match certified_since(id, certifier, at) {
+                let since = certified_since(id, certifier, at);
+                match since.filter(|_| !self.revoked.contains(&certifier.fingerprint())) {
                     Some(since) if self.recent(since, at) => return Ok(text(id)),
                     Some(_) => best = Rejection::CertificationOld,
                     None => (),
@@ -230,7 +234,7 @@ fn encryption_keys(valid: &ValidCert<'_>) -> Vec<Key<PublicParts, UnspecifiedRol
 
 /// When this certifier vouched for this user ID, if it did and still does.
 fn certified_since(id: &ValidUserIDAmalgamation<'_>, certifier: &Certificate, at: UnixMillis) -> Option<SystemTime> {
-    let (strict, lenient, time) = (policy_at(at), lenient_policy(), system_time(at));
+    let (strict, time) = (policy_at(at), system_time(at));
     if is_revoked(certifier.cert()) {
         return None;
     }
@@ -247,7 +251,9 @@ fn certified_since(id: &ValidUserIDAmalgamation<'_>, certifier: &Certificate, at
         .active_certifications_by_key(&strict, time, key)
         .find(|s| s.typ() != SignatureType::PersonaCertification);
     let since = newest?.signature_creation_time()?;
-    let revoked =
-        id.amalgamation().valid_third_party_revocations_by_key(&lenient, time, key).any(|s| created(s) >= since);
+    // Of whatever date: a clock that runs behind must not bring a word back that was taken back.
+    let by = By { certifier: certifier.cert(), owner: id.cert().primary_key().key(), id: id.userid() };
+    let mut revocations = id.amalgamation().other_revocations();
+    let revoked = revocations.any(|revocation| created(revocation) >= since && by.revoked(revocation));
     (!revoked).then_some(since)
 }

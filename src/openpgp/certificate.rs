@@ -3,16 +3,16 @@
 use std::fmt;
 
 use sequoia_openpgp::{
-    Cert, Packet,
+    Cert,
     cert::CertParser,
     parse::Parse,
     serialize::{Marshal, MarshalInto},
-    types::SignatureType,
 };
 
+use super::{same_mailbox, user_id_address, validity::is_revoked};
 use crate::{
     error::{Code, Coded},
-    ident::Fingerprint,
+    ident::{EmailAddress, Fingerprint},
 };
 
 /// The most bytes of input that are read as certificates. Sources may answer less (1 MiB): what is stored is merged.
@@ -106,28 +106,21 @@ impl Certificate {
         if merged.cert.serialized_len() <= MAX_MERGED {
             return Some(merged);
         }
-        let merged = both(&self.own_parts(), other)?;
-        if merged.cert.serialized_len() <= MAX_MERGED { Some(merged) } else { Some(merged.own_parts()) }
+        let merged = both(&self.reduced(&[]), other)?;
+        if merged.cert.serialized_len() <= MAX_MERGED { Some(merged) } else { Some(merged.reduced(&[])) }
     }
 
-    /// The certificate with what its owner made, and all revocations: no third-party certifications, no pictures, no user
-    /// IDs and subkeys that the owner did not sign.
-    fn own_parts(&self) -> Self {
-        let cert = self.cert.clone().retain_user_attributes(|_| false);
-        let cert = cert.retain_userids(|id| id.self_signatures().chain(id.self_revocations()).next().is_some());
-        let cert = cert.retain_subkeys(|key| key.self_signatures().chain(key.self_revocations()).next().is_some());
-        let primary = cert.key_handle();
-        let keep = |packet: &Packet| match packet {
-            Packet::Signature(signature) => {
-                let own = signature.get_issuers().iter().any(|issuer| issuer.aliases(&primary));
-                own || is_revocation(signature.typ())
-            }
-            _ => true,
-        };
-        match Cert::from_packets(cert.clone().into_packets().filter(keep)) {
-            Ok(cert) => Self { cert },
-            Err(_) => Self { cert },
-        }
+    /// Is it revoked, as the acceptance rule sees it: by any revocation of its owner, hard or soft, of whatever date, or
+    /// by one in the name of a revoker that it designates?
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        is_revoked(&self.cert)
+    }
+
+    /// Does any of its user IDs name this address, valid or not?
+    #[must_use]
+    pub fn carries(&self, address: &EmailAddress) -> bool {
+        self.user_ids().iter().filter_map(|id| user_id_address(id)).any(|found| same_mailbox(&found, address))
     }
 
     /// The certificate as ASCII armor (RFC 9580, section 6).
@@ -153,11 +146,6 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<OpenPGP certificate>")
     }
-}
-
-fn is_revocation(kind: SignatureType) -> bool {
-    use SignatureType::{CertificationRevocation, KeyRevocation, SubkeyRevocation};
-    matches!(kind, KeyRevocation | SubkeyRevocation | CertificationRevocation)
 }
 
 /// Reads certificates with whatever secret parts they have.

@@ -10,6 +10,7 @@
 
 mod acceptance;
 mod certificate;
+mod reduced;
 mod seal;
 mod secret;
 mod signature;

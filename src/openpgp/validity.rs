@@ -66,7 +66,7 @@ pub(super) fn is_revoked(cert: &Cert) -> bool {
     primary.self_revocations().next().is_some() || primary.other_revocations().any(|s| by_designated_revoker(cert, s))
 }
 
-fn by_designated_revoker(cert: &Cert, revocation: &Signature) -> bool {
+pub(super) fn by_designated_revoker(cert: &Cert, revocation: &Signature) -> bool {
     cert.revocation_keys(&lenient_policy()).any(|key| {
         let designated = sequoia_openpgp::KeyHandle::from(key.revoker().1.clone());
         revocation.get_issuers().iter().any(|issuer| issuer.aliases(&designated))

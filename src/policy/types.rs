@@ -107,6 +107,7 @@ impl Policy {
             fingerprint: fingerprint.cloned(),
             certifiers: directory.map(|found| ArmoredCertificate::all(&found.certifiers)).unwrap_or_default(),
             certification_max_age: directory.and_then(Directory::certification_max_age),
+            revoked: Vec::new(),
         }
     }
 
