@@ -18,7 +18,9 @@ use keystead_core::{
     time::UnixMillis,
 };
 use keystead_testbed::Gpg;
-use sequoia_openpgp::{PacketPile, Profile, cert::CertBuilder, packet::Tag, parse::Parse, serialize::SerializeInto};
+use sequoia_openpgp::{
+    Cert, PacketPile, Profile, cert::CertBuilder, packet::Tag, parse::Parse, serialize::SerializeInto, types::Features,
+};
 
 /// Within the lifetime of every key of the vectors: 2027-01-15T08:00:00Z.
 const AT: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -115,13 +117,31 @@ fn modern() -> SecretCertificate {
     SecretCertificate::parse(&cert.as_tsk().to_vec().unwrap(), None).unwrap()
 }
 
+/// A new version 4 certificate, which says that it can open authenticated encryption too, as Sequoia makes them.
+fn promising() -> Cert {
+    let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    let builder = CertBuilder::new().set_profile(Profile::RFC4880).unwrap().set_creation_time(made);
+    let builder = builder.set_features(Features::empty().set_seipdv1().set_seipdv2()).unwrap();
+    builder.add_userid("<ann@example.org>").add_transport_encryption_subkey().generate().unwrap().0
+}
+
+#[tokio::test]
+async fn gnupg_opens_what_is_sealed_to_a_certificate_that_promises_more_than_gnupg_keeps() {
+    let cert = promising();
+    let secret = String::from_utf8(cert.as_tsk().armored().to_vec().unwrap()).unwrap();
+    let recipient = accept(&SecretCertificate::parse(secret.as_bytes(), None).unwrap().certificate());
+    let sealed = seal(&SecretText::new(TEXT.to_owned()), &[recipient]).unwrap();
+    assert_eq!(String::from_utf8(ring(&secret).await.decrypt(&sealed).await.unwrap()).unwrap(), TEXT);
+}
+
 #[test]
-fn authenticated_encryption_is_used_where_every_recipient_says_that_it_can_open_it_and_only_there() {
+fn authenticated_encryption_is_used_where_every_recipient_is_of_version_6_and_says_that_it_can_open_it() {
     let from_file = |name: &str| SecretCertificate::parse(key(&format!("{name}.sec")).as_bytes(), None).unwrap();
     let cases = [
         (vec![modern()], 2),
         (vec![modern(), modern()], 2),
         (vec![modern(), from_file("rsa3072")], 1),
+        (vec![SecretCertificate::parse(&promising().as_tsk().to_vec().unwrap(), None).unwrap()], 1),
         // These say that they can not, whatever their version.
         (vec![from_file("v6"), from_file("v6x448"), from_file("v4new")], 1),
         (vec![from_file("alice")], 1),

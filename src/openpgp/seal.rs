@@ -5,6 +5,7 @@ use std::io::Write;
 use sequoia_openpgp::{
     armor,
     serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Recipient},
+    types::Features,
 };
 
 use super::RecipientAccepted;
@@ -35,8 +36,10 @@ impl Coded for SealError {
 
 /// Encrypts a text to every encryption key of every recipient; returns the armored message (RFC 9580, section 10.3).
 ///
-/// Integrity is always protected: version 2 of the encrypted container (AEAD) where every recipient's certificate says
-/// it can open that, else version 1 with its modification detection code. Uncompressed, with no file name and no date.
+/// Integrity is always protected: by version 1 of the encrypted container with its modification detection code, which
+/// every OpenPGP program opens; by version 2 (AEAD) only where all recipients have certificates of version 6 that say
+/// they can open it. Of an older certificate that word is worth nothing: GnuPG keeps it on import, and does not open
+/// what it promises. Uncompressed, with no file name and no date.
 ///
 /// # Errors
 /// [`SealError`]; then nothing was encrypted to anyone.
@@ -46,11 +49,13 @@ pub fn seal(text: &SecretText, recipients: &[RecipientAccepted]) -> Result<Strin
     }
     let mut seen = Vec::new();
     let mut to = Vec::new();
+    let all_of_version_6 = recipients.iter().flat_map(|recipient| &recipient.keys).all(|key| key.version() == 6);
     for recipient in recipients {
+        let features = if all_of_version_6 { recipient.features.clone() } else { Features::empty().set_seipdv1() };
         for key in &recipient.keys {
             let handle = key.key_handle();
             if !seen.contains(&handle) {
-                to.push(Recipient::new(recipient.features.clone(), handle.clone(), key));
+                to.push(Recipient::new(features.clone(), handle.clone(), key));
                 seen.push(handle);
             }
         }
