@@ -65,6 +65,8 @@ codes! {
     DirOtherAccount = "KS-DIR-OTHER-ACCOUNT",
     /// Policy and roster give different addresses for the account.
     DirContradiction = "KS-DIR-CONTRADICTION",
+    /// The organisation's escrow certificate is expired, revoked, or cannot be encrypted to.
+    DirEscrow = "KS-DIR-ESCROW",
 
     /// Secret storage belongs to a key that is not the vault's.
     RecForeign = "KS-REC-FOREIGN",

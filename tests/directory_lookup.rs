@@ -5,10 +5,10 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use keystead_core::{
-    directory::{DirectoryConfig, Looked, MAX_CANDIDATES, choose, lookup},
-    effect::{Answer, Effect, HttpRequest, HttpResponse, Method, Run, Step, Target, TransportError},
+    directory::{DirectoryConfig, Looked, MAX_CANDIDATES, Wanted, choose, lookup, refresh},
+    effect::{Answer, Effect, HttpRequest, HttpResponse, Io, Method, Run, Step, Target, TransportError},
     error::Code,
-    ident::EmailAddress,
+    ident::{EmailAddress, Fingerprint},
     openpgp::{AcceptanceRule, Certificate},
     time::UnixMillis,
 };
@@ -90,11 +90,20 @@ impl Network {
     }
 
     fn look(&mut self, config: &DirectoryConfig, known: Vec<Certificate>) -> Looked {
+        self.look_for(config, &[], known)
+    }
+
+    fn look_for(&mut self, config: &DirectoryConfig, wanted: &[Fingerprint], known: Vec<Certificate>) -> Looked {
         let address = ann();
-        let mut run = Run::start(AT, |io| async move { lookup(&io, config, &address, known).await });
+        let wanted = Wanted { fingerprints: wanted, ..Wanted::of(&address) };
+        self.run(|io| async move { lookup(&io, config, &wanted, known).await })
+    }
+
+    fn run<'a, T, F: Future<Output = T> + 'a>(&mut self, flow: impl FnOnce(Io) -> F) -> T {
+        let mut run = Run::start(AT, flow);
         loop {
             match run.step() {
-                Step::Done(looked) => return looked,
+                Step::Done(result) => return result,
                 Step::Do(Effect::Http(requests)) => {
                     self.asked.push(requests.iter().map(|request| request.name).collect());
                     run.answer(Answer::Http(requests.iter().map(|request| self.answer(request)).collect()), AT);
@@ -225,7 +234,7 @@ fn a_known_certificate_that_no_source_lists_any_more_is_still_asked_for_and_used
     let fingerprint = good().fingerprint();
     let mut network = Network::default();
     let looked = network.look(&hkp(&["a"]), vec![good()]);
-    assert_eq!(network.asked, [vec!["hkp index"], vec!["hkp get"]]);
+    assert_eq!(network.asked, [vec!["hkp get", "hkp index"]]);
     assert_eq!(outcome(&looked), Ok(fingerprint.as_str().to_owned()));
     let mut network = Network::default().page(&get("a", fingerprint.as_str()), response(200, revoked().to_armored()));
     assert_eq!(outcome(&network.look(&hkp(&["a"]), vec![good()])), Err(Code::DirRevoked));
@@ -325,10 +334,57 @@ fn a_flood_of_certificates_is_not_fetched_and_does_not_hide_the_one_with_the_add
     assert_eq!(looked.problems, [problem("a", Code::DirTooLarge)]);
 }
 
+/// An index of a hundred certificates with the address, the good one last.
+fn crowd() -> String {
+    let entry = |fingerprint: &str| format!("pub:{fingerprint}:22:256:1::\nuid:Ann <ann@example.org>:1::\n");
+    let others: String = (0..100).map(|n| entry(&format!("{n:040}"))).collect();
+    others + &entry(good().fingerprint().as_str())
+}
+
+#[test]
+fn a_certificate_that_is_meant_is_asked_for_first_and_cannot_be_crowded_out() {
+    let crowded = || Network::default().serves("a", &[good()]).page(&index_of("a"), response(200, crowd()));
+    let looked = crowded().look(&hkp(&["a"]), vec![]);
+    assert_eq!(outcome(&looked), Err(Code::DirTooLarge), "one of a hundred with the same address is not found by it");
+
+    let mut network = crowded();
+    let looked = network.look_for(&hkp(&["a"]), &[good().fingerprint()], vec![]);
+    assert_eq!(network.asked[0], ["hkp get", "hkp index"]);
+    assert_eq!(network.asked[1].len(), MAX_CANDIDATES);
+    assert!(outcome(&looked).is_ok());
+}
+
+#[test]
+fn certificates_of_other_addresses_are_not_asked_for_again() {
+    let other = vector("id-wrong").remove(0);
+    let mut network = Network::default().page(ADVANCED, response(200, [good().to_bytes(), other.to_bytes()].concat()));
+    let looked = network.look(&with_wkd(&["a"]), vec![]);
+    assert_eq!(network.asked, [vec!["hkp index", "wkd advanced"], vec!["hkp get"]]);
+    assert_eq!(looked.certificates.len(), 2, "but they may tell why there is none");
+}
+
+#[test]
+fn certificates_at_hand_are_brought_up_to_date_by_fingerprint_wherever_that_is_possible() {
+    let fingerprint = good().fingerprint();
+    let mut network = Network::default()
+        .down("a", TransportError::Timeout)
+        .page(&get("b", fingerprint.as_str()), response(200, revoked().to_armored()));
+    let (config, no_servers) = (hkp(&["a", "b", "c"]), with_wkd(&[]));
+    let fresh = network.run(|io| async move { refresh(&io, &config, vec![good()]).await });
+    assert_eq!(network.asked, [vec!["hkp get"; 3]]);
+    assert!(fresh.len() == 1 && fresh[0].is_revoked());
+    let same = network.run(|io| async move { refresh(&io, &no_servers, vec![good()]).await });
+    assert_eq!((same, network.asked.len()), (vec![good()], 1));
+    let lying = response(200, vector("accepted-p256")[0].to_armored());
+    let mut network = Network::default().page(&get("a", fingerprint.as_str()), lying);
+    let config = hkp(&["a"]);
+    assert_eq!(network.run(|io| async move { refresh(&io, &config, vec![good()]).await }), [good()]);
+}
+
 #[test]
 fn a_driver_that_answers_too_little_reaches_nobody() {
     let (config, address) = (hkp(&["a", "b"]), ann());
-    let mut run = Run::start(AT, |io| async move { lookup(&io, &config, &address, vec![]).await });
+    let mut run = Run::start(AT, |io| async move { lookup(&io, &config, &Wanted::of(&address), vec![]).await });
     assert!(matches!(run.step(), Step::Do(Effect::Http(requests)) if requests.len() == 2));
     run.answer(Answer::Failed, AT);
     let Step::Done(looked) = run.step() else { panic!("nothing more to ask") };

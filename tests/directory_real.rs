@@ -5,7 +5,7 @@
 use std::{fs, process::Command};
 
 use keystead_core::{
-    directory::{DirectoryConfig, choose, hkp, lookup, wkd},
+    directory::{DirectoryConfig, Wanted, choose, hkp, lookup, wkd},
     effect::{Answer, Effect, HttpRequest, HttpResponse, Run, Step, Target, TransportError},
     error::Code,
     ident::EmailAddress,
@@ -31,7 +31,7 @@ async fn perform(request: &HttpRequest) -> Result<HttpResponse, TransportError> 
 
 async fn found(sks: &Sks, address: &EmailAddress) -> Result<String, Code> {
     let config = DirectoryConfig { hkp: vec![Url::parse(sks.url()).unwrap()], wkd: false };
-    let mut run = Run::start(AT, |io| async move { lookup(&io, &config, address, vec![]).await });
+    let mut run = Run::start(AT, |io| async move { lookup(&io, &config, &Wanted::of(address), vec![]).await });
     let looked = loop {
         match run.step() {
             Step::Done(looked) => break looked,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, rc::Rc, time::Duration};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use keystead_core::{
-    directory::{DirectoryConfig, Looked, choose, lookup},
+    directory::{DirectoryConfig, Looked, Wanted, choose, lookup},
     error::Code,
     openpgp::{AcceptanceRule, RecipientAccepted},
     policy::KeyServerUrl,
@@ -143,7 +143,7 @@ async fn check_all(
         under_way.spawn_local_on(
             async move {
                 let _place = places.acquire().await;
-                let looked = driver.run(|io| look(io, config, address)).await;
+                let looked = driver.run(|io| look(io, config, address, &mine)).await;
                 progress.inc(1);
                 (index, Found { outcome: choose(&looked, &mine, at), problems: looked.problems })
             },
@@ -167,8 +167,10 @@ async fn look(
     io: keystead_core::effect::Io,
     config: Rc<DirectoryConfig>,
     address: keystead_core::ident::EmailAddress,
+    rule: &AcceptanceRule,
 ) -> Looked {
-    lookup(&io, &config, &address, Vec::new()).await
+    let wanted = Wanted { address: &address, fingerprints: rule.fingerprint.as_slice(), certifiers: &rule.certifiers };
+    lookup(&io, &config, &wanted, Vec::new()).await
 }
 
 fn as_text(row: &Row, found: &Found) -> String {

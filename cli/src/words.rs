@@ -91,6 +91,11 @@ const TABLE: &[(Code, &str, &str)] = &[
         "Find out whether the homeserver renames accounts at login.",
     ),
     (
+        Code::DirEscrow,
+        "An escrow certificate of the policy is expired, revoked, or cannot be encrypted to.",
+        "Put a current one into the policy; keystead policy check says what is wrong with it.",
+    ),
+    (
         Code::DirContradiction,
         "Different addresses are given for this account: by the list, the policy's account, or the roster.",
         "Correct the one that is wrong.",

@@ -179,7 +179,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
             None => {
                 look::session_holds_secrets(scene).await?;
                 scene.show(progress, StepName::Recipients).await;
-                let chosen = recipients::choose(scene, &mut record).await?;
+                let chosen = recipients::choose(scene, &mut record, progress).await?;
                 scene.show(progress, StepName::Make).await;
                 make::make(scene, &mut record, &looked, chosen).await?
             }

@@ -4,21 +4,26 @@
 //! only by the [acceptance rule](crate::openpgp::AcceptanceRule); the address only by the [rule of pairs](super::pair);
 //! and where neither a certifier nor the roster vouches for the certificate, only a person's confirmation makes it one.
 
+mod known;
+mod organisation;
+
 use super::{
     End, RETRY, Scene,
     pair::{Pair, Typed, pair},
-    record::AccountRecord,
+    record::{AccountRecord, DeviceSeen},
 };
 use crate::{
-    directory,
+    directory::{self, Wanted},
     error::Code,
-    ident::EmailAddress,
-    matrix::homeserver::Stop,
+    ident::{EmailAddress, Fingerprint},
+    matrix::{homeserver::Stop, session},
     openpgp::{AcceptanceRule, Certificate, RecipientAccepted},
-    policy::{ArmoredCertificate, OnMissing},
-    signed::{self, Person, Roster},
-    status::{Question, RecipientView, Role},
+    policy::OnMissing,
+    status::{Progress, Question, RecipientView, Role, State},
 };
+
+use organisation::Organisation;
+pub(crate) use organisation::roster_entry;
 
 /// Who may open the sealed recovery.
 pub enum Chosen {
@@ -50,15 +55,23 @@ impl Chosen {
     }
 }
 
-/// Finds the recipients.
-pub(super) async fn choose(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<Chosen, End> {
+/// How many of the addresses that the homeserver knows of an account are looked at.
+const MAX_ADDRESSES: usize = 4;
+
+/// Finds the recipients. What was wrong on the way and did no harm is noted in `progress`.
+pub(super) async fn choose(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    progress: &mut Progress,
+) -> Result<Chosen, End> {
     let policy = &scene.setup.policy;
-    let escrow = escrow(scene)?;
+    let organisation = Organisation::read(scene, record).await?;
+    let escrow = organisation.escrow(scene, record)?;
     let sources = policy.directory_config();
     if sources.hkp.is_empty() && !sources.wkd {
         return Ok(Chosen::Kept(escrow));
     }
-    match own(scene, record).await {
+    match own(scene, record, &organisation, progress).await {
         Ok(own) => Ok(Chosen::Sealed(std::iter::once((Role::Own, own)).chain(escrow).collect())),
         Err(End::Stop(Stop { code, .. })) if missing(code) => match policy.on_missing() {
             OnMissing::Escrow if !escrow.is_empty() => Ok(Chosen::Sealed(escrow)),
@@ -78,86 +91,122 @@ fn stop(code: Code) -> End {
     End::Stop(Stop { code, not_before: None })
 }
 
-fn escrow(scene: &Scene<'_>) -> Result<Vec<(Role, RecipientAccepted)>, End> {
-    let mut accepted = Vec::new();
-    for certificate in &ArmoredCertificate::all(scene.setup.policy.escrow_certificates()) {
-        // The policy names the certificate itself: no address, no certifier.
-        let rule = AcceptanceRule { fingerprint: Some(certificate.fingerprint()), ..AcceptanceRule::default() };
-        accepted.push((Role::Escrow, rule.accept(certificate, scene.io.now())?));
-    }
-    Ok(accepted)
-}
-
-/// The account's entry in the roster, if the policy names a roster.
-pub(crate) async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, End> {
-    let policy = &scene.setup.policy;
-    let Some(roster) = &policy.roster else { return Ok(None) };
-    let url = policy.deployment(&scene.setup.origin).and_then(|deployment| policy.roster_url(deployment));
-    let url = url.ok_or_else(|| stop(Code::PolValue))?;
-    let signers = ArmoredCertificate::all(&roster.signers);
-    let read = signed::fetch::<Roster>(scene.io, &url, &signers, &scene.setup.origin).await.map_err(stop)?;
-    Ok(read.body.person(&scene.setup.user_id).cloned())
-}
-
-async fn own(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<RecipientAccepted, End> {
-    let setup = scene.setup;
-    let policy = &setup.policy;
-    let entry = roster_entry(scene).await?;
-    // What was typed and answered at this very login: the next one may be somebody else's.
-    let login = record.devices.get(&setup.device_id).cloned();
-    let pair = pair(
-        policy,
-        setup.server_name.as_deref(),
-        entry.as_ref().map(|person| (&person.email, &person.fingerprint)),
-        &setup.user_id,
-        login.as_ref().map_or(&Typed::Nothing, |device| &device.typed),
-    );
-    let silent = pair.is_silent(policy);
-    let (address, fingerprint) = match pair {
-        Pair::OtherAccount => return Err(End::Leave(crate::status::State::Failed, Some(Code::DirOtherAccount))),
-        Pair::Contradiction => return Err(stop(Code::DirContradiction)),
-        Pair::Unknown => return Err(stop(Code::DirNoAddress)),
-        Pair::Unconfirmed { address, fingerprint } | Pair::Believed { address, fingerprint } => (address, fingerprint),
-    };
-    let rule = policy.acceptance_rule(&address, fingerprint.as_ref());
-    let accepted = look_up(scene, record, &address, &rule).await?;
-    let certificate = accepted.fingerprint();
-    if silent || login.as_ref().is_some_and(|device| device.confirmed.contains(certificate)) {
-        return Ok(accepted);
-    }
-    if login.is_some_and(|device| device.refused.contains(certificate)) {
-        return Err(stop(Code::DirConfirm));
-    }
-    let question = Question::Confirm {
-        account: setup.user_id.clone(),
-        address,
-        user_id: accepted.user_id().to_owned(),
-        fingerprint: certificate.clone(),
-    };
-    Err(End::Ask(Code::DirConfirm, question))
-}
-
-async fn look_up(
+/// The certificate of the account's owner.
+async fn own(
     scene: &Scene<'_>,
     record: &mut AccountRecord,
-    address: &EmailAddress,
-    rule: &AcceptanceRule,
+    organisation: &Organisation,
+    progress: &mut Progress,
 ) -> Result<RecipientAccepted, End> {
-    let config = scene.setup.policy.directory_config();
-    let known = record.certificates.iter().filter_map(|text| Certificate::parse_all(text.as_bytes()).ok()).flatten();
-    let looked = directory::lookup(scene.io, &config, address, known.collect()).await;
-    let seen: Vec<String> = looked.certificates.iter().map(Certificate::to_armored).collect();
-    let chosen = directory::choose(&looked, rule, scene.io.now());
-    if seen != record.certificates {
-        record.change(scene.io, &scene.setup.origin, |record| record.certificates.clone_from(&seen)).await?;
-    }
-    match chosen {
-        Ok(accepted) => Ok(accepted),
-        // A source that is away may be back soon; what a directory has changes more slowly.
-        Err(code @ (Code::DirUnreachable | Code::DirTimeout)) => {
-            Err(End::Stop(Stop { code, not_before: Some(scene.io.now().plus(RETRY)) }))
+    let setup = scene.setup;
+    let entry = organisation.person(scene, progress).await?;
+    // What was typed and answered at this very login: the next one may be somebody else's.
+    let login = record.devices.get(&setup.device_id).cloned();
+    let typed = login.as_ref().map_or(&Typed::Nothing, |device| &device.typed);
+    let roster = entry.as_ref().map(|person| (&person.email, &person.fingerprint));
+    let pair = pair(&setup.policy, setup.server_name.as_deref(), roster, &setup.user_id, typed);
+    let silent = pair.is_silent(&setup.policy);
+    let (addresses, fingerprint) = match pair {
+        Pair::OtherAccount => return Err(End::Leave(State::Failed, Some(Code::DirOtherAccount))),
+        Pair::Contradiction => return Err(stop(Code::DirContradiction)),
+        Pair::Unknown => (third_party_addresses(scene, typed).await?, None),
+        Pair::Unconfirmed { address, fingerprint } | Pair::Believed { address, fingerprint } => {
+            (vec![address], fingerprint)
         }
-        Err(code) => Err(stop(code)),
+    };
+    let meant = Meant { addresses: &addresses, fingerprint: fingerprint.as_ref(), login: login.as_ref() };
+    let mut why_not = None;
+    for address in &addresses {
+        let accepted = match meant.look_up(scene, record, organisation, address).await {
+            Ok(accepted) => accepted,
+            Err(End::Stop(reason)) => {
+                why_not.get_or_insert(reason);
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let certificate = accepted.fingerprint();
+        if silent || meant.confirmed().contains(certificate) {
+            return Ok(accepted);
+        }
+        if login.as_ref().is_some_and(|device| device.refused.contains(certificate)) {
+            why_not.get_or_insert(Stop { code: Code::DirConfirm, not_before: None });
+            continue;
+        }
+        let question = Question::Confirm {
+            account: setup.user_id.clone(),
+            address: address.clone(),
+            user_id: accepted.user_id().to_owned(),
+            fingerprint: certificate.clone(),
+        };
+        return Err(End::Ask(Code::DirConfirm, question));
+    }
+    Err(End::Stop(why_not.unwrap_or(Stop { code: Code::DirNoAddress, not_before: None })))
+}
+
+/// The e-mail addresses that the homeserver knows of the account, the one that was typed at login first. They are its word
+/// only, whatever was typed and whoever is trusted about user IDs: the person confirms each.
+async fn third_party_addresses(scene: &Scene<'_>, typed: &Typed) -> Result<Vec<EmailAddress>, End> {
+    let response = scene.homeserver.send(session::third_party_ids()).await?;
+    // A homeserver whose accounts are managed elsewhere has no such list.
+    let mut addresses = session::read_email_addresses(&response).unwrap_or_default();
+    addresses.sort_by_key(|address| *typed != Typed::Address(address.clone()));
+    addresses.dedup();
+    addresses.truncate(MAX_ADDRESSES);
+    Ok(addresses)
+}
+
+/// Whose certificate is looked for.
+struct Meant<'a> {
+    /// The addresses that may be the account's.
+    addresses: &'a [EmailAddress],
+    /// The roster's word for which certificate it is.
+    fingerprint: Option<&'a Fingerprint>,
+    /// This login, and what was said at it.
+    login: Option<&'a DeviceSeen>,
+}
+
+impl Meant<'_> {
+    fn confirmed(&self) -> &[Fingerprint] {
+        self.login.map_or(&[], |device| &device.confirmed)
+    }
+
+    /// The one certificate of an address that the rule accepts.
+    async fn look_up(
+        &self,
+        scene: &Scene<'_>,
+        record: &mut AccountRecord,
+        organisation: &Organisation,
+        address: &EmailAddress,
+    ) -> Result<RecipientAccepted, End> {
+        let policy = &scene.setup.policy;
+        let fingerprints: Vec<_> = self.fingerprint.into_iter().chain(self.confirmed()).cloned().collect();
+        let wanted = Wanted { address, fingerprints: &fingerprints, certifiers: &organisation.certifiers };
+        // What is known of another of the addresses does not say why there is none for this one.
+        let matters = |c: &Certificate| c.carries(address) || fingerprints.contains(&c.fingerprint());
+        let (known, others): (Vec<_>, Vec<_>) = known::read(record)?.into_iter().partition(matters);
+        let looked = directory::lookup(scene.io, &policy.directory_config(), &wanted, known).await;
+        let seen: Vec<_> = looked.certificates.iter().chain(&others).collect();
+        known::note(scene, record, &seen, self.addresses, &fingerprints).await?;
+        let rule = AcceptanceRule {
+            certifiers: organisation.certifiers.clone(),
+            revoked: record.revoked.clone(),
+            ..policy.acceptance_rule(address, self.fingerprint)
+        };
+        // Where several will do, the one that the person said is theirs is meant.
+        let said = |certificate: &Fingerprint| {
+            let rule = AcceptanceRule { fingerprint: Some(certificate.clone()), ..rule.clone() };
+            directory::choose(&looked, &rule, scene.io.now()).ok()
+        };
+        let said = self.confirmed().iter().filter(|_| self.fingerprint.is_none()).find_map(said);
+        match said.map_or_else(|| directory::choose(&looked, &rule, scene.io.now()), Ok) {
+            Ok(accepted) => Ok(accepted),
+            // A source that is away may be back soon; what a directory has changes more slowly.
+            Err(code @ (Code::DirUnreachable | Code::DirTimeout)) => {
+                Err(End::Stop(Stop { code, not_before: Some(scene.io.now().plus(RETRY)) }))
+            }
+            Err(code) => Err(stop(code)),
+        }
     }
 }
 

@@ -122,10 +122,16 @@ pub struct AccountRecord {
     pub devices: BTreeMap<DeviceId, DeviceSeen>,
     /// Certificates seen for this account, armored: a revocation once seen is kept.
     pub certificates: Vec<String>,
+    /// Certificates that were once seen revoked: they are refused for good, whatever copy is served later.
+    #[serde(default)]
+    pub revoked: Vec<Fingerprint>,
     /// The record as it lies in the store, as far as this copy knows.
     #[serde(skip)]
     saved: Option<String>,
 }
+
+/// How many certificates are remembered as revoked, but for those that policy, roster or the person mean.
+pub const MAX_REVOKED: usize = 256;
 
 /// How often a change is tried while others change the record as well.
 const CHANGE_TRIES: usize = 16;
@@ -172,6 +178,7 @@ impl AccountRecord {
             backup_replaced: false,
             devices: BTreeMap::new(),
             certificates: Vec::new(),
+            revoked: Vec::new(),
             saved: None,
         }
     }
@@ -312,6 +319,14 @@ impl AccountRecord {
     #[must_use]
     pub fn pending(&self) -> Option<&VaultKey> {
         self.keys.iter().find(|k| k.status == KeyStatus::Pending)
+    }
+
+    /// Notes that a certificate was seen revoked. One that is not `meant` by anybody but a directory's word is noted only
+    /// while there is room, so that a directory cannot fill the store with certificates that it makes up.
+    pub fn note_revoked(&mut self, certificate: &Fingerprint, meant: bool) {
+        if !self.revoked.contains(certificate) && (meant || self.revoked.len() < MAX_REVOKED) {
+            self.revoked.push(certificate.clone());
+        }
     }
 
     /// Changes the key of this id.

@@ -37,64 +37,95 @@ pub struct Looked {
     pub problems: Vec<(String, Code)>,
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The address.
+    pub address: &'a EmailAddress,
+    /// Certificates that are meant by other words than the sources': the roster's, the person's. They are asked for at
+    /// once and by fingerprint, so that a source that lists many certificates for the address cannot crowd them out.
+    pub fingerprints: &'a [Fingerprint],
+    /// Whose certifications are looked at; what others said of a certificate is not kept.
+    pub certifiers: &'a [Certificate],
+}
+
+impl<'a> Wanted<'a> {
+    /// Whatever certificates the address has.
+    #[must_use]
+    pub const fn of(address: &'a EmailAddress) -> Self {
+        Self { address, fingerprints: &[], certifiers: &[] }
+    }
+}
+
 /// Asks all sources about an address; those that fail do not hide the others.
 ///
 /// Every HKP server is asked for every certificate that any source or the past names, so a revocation withheld by one
-/// is found at another. At most three [`Effect::Http`] in turn: index and WKD; certificates and WKD's direct method;
-/// what only that method named.
-pub async fn lookup(io: &Io, config: &DirectoryConfig, address: &EmailAddress, known: Vec<Certificate>) -> Looked {
+/// is found at another. At most three [`Effect::Http`] in turn: what is known, index and WKD; what those named and WKD's
+/// direct method; what only that method named.
+pub async fn lookup(io: &Io, config: &DirectoryConfig, wanted: &Wanted<'_>, known: Vec<Certificate>) -> Looked {
     let mut looked = Looked::default();
     for certificate in known {
-        looked.keep(certificate);
+        looked.keep(certificate, wanted.certifiers);
     }
+    let mut candidates = wanted.fingerprints.to_vec();
+    looked.add_candidates(wanted.address, usize::MAX, &mut candidates);
+    let limit = candidates.len() + MAX_CANDIDATES;
 
-    let mut asked: Vec<_> = config.hkp.iter().map(|server| (Ask::Index(server), hkp::index(server, address))).collect();
+    let mut next: Vec<_> = gets(config, &candidates).collect();
+    let mut done = candidates.len();
+    next.extend(config.hkp.iter().map(|server| (Ask::Index(server), hkp::index(server, wanted.address))));
     if config.wkd {
-        asked.extend(wkd::advanced(address).map(|request| (Ask::Advanced, request)));
+        next.extend(wkd::advanced(wanted.address).map(|request| (Ask::Advanced, request)));
     }
-    let mut candidates: Vec<Fingerprint> = looked.certificates.iter().map(Certificate::fingerprint).collect();
-    let mut next = Vec::new();
-    for (ask, answered) in perform(io, asked).await {
-        match ask {
-            Ask::Index(server) => match hkp::read_index(answered) {
-                Ok(entries) => looked.choose_candidates(server, entries, address, &mut candidates),
-                Err(error) => looked.problem(&source(server), error),
-            },
-            Ask::Advanced if wkd::wants_direct(&answered) => {
-                next.extend(wkd::direct(address).map(|request| (Ask::Direct, request)));
-            }
-            Ask::Advanced | Ask::Direct => looked.take(WKD, wkd::read(answered)),
-            Ask::Get(..) => (),
-        }
-    }
-
-    // Twice at most: only the direct method can name certificates that are not yet asked for.
-    let mut done = 0;
-    loop {
-        for certificate in &looked.certificates {
-            let fingerprint = certificate.fingerprint();
-            if !candidates.contains(&fingerprint) {
-                candidates.push(fingerprint);
-            }
-        }
-        for fingerprint in candidates.iter().skip(done) {
-            let get = |server| (Ask::Get(server, fingerprint.clone()), hkp::get(server, fingerprint));
-            next.extend(config.hkp.iter().map(get));
-        }
-        done = candidates.len();
-        if next.is_empty() {
-            return looked;
-        }
+    // Three times at most: only the direct method can name certificates that are not yet asked for.
+    while !next.is_empty() {
         for (ask, answered) in perform(io, std::mem::take(&mut next)).await {
             match ask {
+                Ask::Index(server) => match hkp::read_index(answered) {
+                    Ok(entries) => looked.choose_candidates(server, entries, wanted.address, limit, &mut candidates),
+                    Err(error) => looked.problem(&source(server), error),
+                },
                 Ask::Get(server, fingerprint) => {
                     let found = hkp::read_get(answered, &fingerprint);
-                    looked.take(&source(server), found.map(|found| found.into_iter().collect()));
+                    looked.take(&source(server), found.map(|found| found.into_iter().collect()), wanted.certifiers);
                 }
-                Ask::Index(_) | Ask::Advanced | Ask::Direct => looked.take(WKD, wkd::read(answered)),
+                Ask::Advanced if wkd::wants_direct(&answered) => {
+                    next.extend(wkd::direct(wanted.address).map(|request| (Ask::Direct, request)));
+                }
+                Ask::Advanced | Ask::Direct => looked.take(WKD, wkd::read(answered), wanted.certifiers),
             }
         }
+        looked.add_candidates(wanted.address, limit, &mut candidates);
+        next.extend(gets(config, &candidates[done..]));
+        done = candidates.len();
     }
+    looked
+}
+
+/// Asks the key servers for certificates that are at hand, by fingerprint, and merges what they have; a server that does
+/// not answer changes nothing. One [`Effect::Http`], none where there is no key server.
+///
+/// For certificates that somebody vouches for (the policy's): a revocation or a later expiry that was published since is
+/// found so.
+pub async fn refresh(io: &Io, config: &DirectoryConfig, certificates: Vec<Certificate>) -> Vec<Certificate> {
+    let mut looked = Looked { certificates, problems: Vec::new() };
+    let fingerprints: Vec<_> = looked.certificates.iter().map(Certificate::fingerprint).collect();
+    for (ask, answered) in perform(io, gets(config, &fingerprints).collect()).await {
+        let Ask::Get(_, fingerprint) = ask else { continue };
+        if let Ok(Some(copy)) = hkp::read_get(answered, &fingerprint) {
+            looked.keep(copy, &[]);
+        }
+    }
+    looked.certificates
+}
+
+/// A request for each of these certificates at each key server.
+fn gets<'a>(config: &'a DirectoryConfig, fingerprints: &[Fingerprint]) -> impl Iterator<Item = (Ask<'a>, HttpRequest)> {
+    let get = |fingerprint: &Fingerprint| {
+        let fingerprint = fingerprint.clone();
+        config.hkp.iter().map(move |server| (Ask::Get(server, fingerprint.clone()), hkp::get(server, &fingerprint)))
+    };
+    fingerprints.iter().flat_map(get).collect::<Vec<_>>().into_iter()
 }
 
 /// What a request is for.
@@ -136,16 +167,16 @@ impl Looked {
         }
     }
 
-    fn take(&mut self, source: &str, found: Result<Vec<Certificate>, SourceError>) {
+    fn take(&mut self, source: &str, found: Result<Vec<Certificate>, SourceError>, certifiers: &[Certificate]) {
         match found {
-            Ok(found) => found.into_iter().for_each(|certificate| self.keep(certificate)),
+            Ok(found) => found.into_iter().for_each(|certificate| self.keep(certificate, certifiers)),
             Err(error) => self.problem(source, error),
         }
     }
 
-    /// Adds a copy to the one that is there, if any.
-    fn keep(&mut self, copy: Certificate) {
-        let fingerprint = copy.fingerprint();
+    /// Adds what matters of a copy to the one that is there, if any.
+    fn keep(&mut self, copy: Certificate, certifiers: &[Certificate]) {
+        let (copy, fingerprint) = (copy.reduced(certifiers), copy.fingerprint());
         match self.certificates.iter_mut().find(|known| known.fingerprint() == fingerprint) {
             Some(known) => {
                 if let Some(merged) = known.merge(&copy) {
@@ -156,6 +187,16 @@ impl Looked {
         }
     }
 
+    /// Adds to the candidates what is at hand and carries the address.
+    fn add_candidates(&self, address: &EmailAddress, limit: usize, candidates: &mut Vec<Fingerprint>) {
+        for certificate in self.certificates.iter().filter(|certificate| certificate.carries(address)) {
+            let fingerprint = certificate.fingerprint();
+            if candidates.len() < limit && !candidates.contains(&fingerprint) {
+                candidates.push(fingerprint);
+            }
+        }
+    }
+
     /// Adds to the candidates what an index lists: entries with the address first, then those without user IDs (some
     /// servers do not show them); entries that name only others are passed over.
     fn choose_candidates(
@@ -163,16 +204,16 @@ impl Looked {
         server: &Url,
         entries: Vec<hkp::IndexEntry>,
         address: &EmailAddress,
+        limit: usize,
         candidates: &mut Vec<Fingerprint>,
     ) {
         let names = |id: &String| user_id_address(id).is_some_and(|found| same_mailbox(&found, address));
         let (wanted, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.user_ids.iter().any(names));
-        let known = self.certificates.len();
         for entry in wanted.into_iter().chain(rest.into_iter().filter(|entry| entry.user_ids.is_empty())) {
             if candidates.contains(&entry.fingerprint) {
                 continue;
             }
-            if candidates.len() >= known + MAX_CANDIDATES {
+            if candidates.len() >= limit {
                 self.problem(&source(server), SourceError::TooLarge);
                 return;
             }

@@ -13,4 +13,4 @@ pub mod wkd;
 
 pub use answer::{Answered, SourceError};
 pub use choice::choose;
-pub use lookup::{DirectoryConfig, Looked, MAX_CANDIDATES, lookup};
+pub use lookup::{DirectoryConfig, Looked, MAX_CANDIDATES, Wanted, lookup, refresh};
