@@ -81,6 +81,9 @@ async fn up_to_date(
 
 /// The account's entry in the roster, if the policy names a roster.
 pub(crate) async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, End> {
+    if scene.setup.policy.roster.is_none() {
+        return Ok(None);
+    }
     let mut record = AccountRecord::load(scene.io, &scene.setup.origin, &scene.setup.user_id).await?;
     let mut signers = up_to_date(scene, &mut record, signers(scene)).await?;
     signers.retain(|signer| !record.revoked.contains(&signer.fingerprint()));
