@@ -169,7 +169,7 @@ codes! {
     SgnExpired = "KS-SGN-EXPIRED",
     /// The document is issued in the future.
     SgnNotYet = "KS-SGN-NOT-YET",
-    /// The document is older than one that was seen before.
+    /// The document is older than one that was seen before, or another one with the same serial number.
     SgnSerial = "KS-SGN-SERIAL",
     /// The document is for another deployment.
     SgnDeployment = "KS-SGN-DEPLOYMENT",

@@ -114,7 +114,7 @@ const TABLE: &[(Code, &str, &str)] = &[
     (Code::SgnNotYet, "The document is issued in the future.", "Check the clocks of both machines."),
     (
         Code::SgnSerial,
-        "The document is older than one that was seen before.",
+        "The document is older than one that was seen before, or another one with the same serial number.",
         "Publish the newest one; a new document needs a greater serial number.",
     ),
     (Code::SgnDeployment, "The document is for another deployment.", "Build one for this deployment."),

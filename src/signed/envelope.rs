@@ -24,6 +24,18 @@ pub enum Kind {
     Revocation,
 }
 
+impl Kind {
+    /// The word for it in a document.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Roster => "roster",
+            Self::ReleaseManifest => "release_manifest",
+            Self::Revocation => "revocation",
+        }
+    }
+}
+
 /// What every document says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {

@@ -13,7 +13,7 @@ mod reader;
 mod roster;
 
 pub use envelope::{Body, Envelope, Kind, MAX_BYTES, Written};
-pub use fetch::fetch;
+pub use fetch::{Fetched, fetch, store_key};
 pub use json::{JsonError, parse_json};
 pub use reader::{CLOCK_SKEW, Reader, SignatureValid, SignedDocument, SignedError};
 pub use roster::{Person, Roster, RosterError};

@@ -90,13 +90,14 @@ pub(crate) async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, En
     person(scene, &signers, &mut Progress::default()).await
 }
 
-async fn person(scene: &Scene<'_>, signers: &[Certificate], _progress: &mut Progress) -> Result<Option<Person>, End> {
+async fn person(scene: &Scene<'_>, signers: &[Certificate], progress: &mut Progress) -> Result<Option<Person>, End> {
     let policy = &scene.setup.policy;
     if policy.roster.is_none() {
         return Ok(None);
     }
     let url = policy.deployment(&scene.setup.origin).and_then(|deployment| policy.roster_url(deployment));
     let url = url.ok_or_else(|| stop(Code::PolValue))?;
-    let read = signed::fetch::<Roster>(scene.io, &url, signers, &scene.setup.origin).await.map_err(stop)?;
-    Ok(read.body.person(&scene.setup.user_id).cloned())
+    let fetched = signed::fetch::<Roster>(scene.io, &url, signers, &scene.setup.origin).await.map_err(stop)?;
+    progress.problem = fetched.problem.map(|code| (code, scene.io.now()));
+    Ok(fetched.document.body.person(&scene.setup.user_id).cloned())
 }
