@@ -6,7 +6,11 @@
 use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use keystead_core::policy::Policy;
+use keystead_core::{
+    bootstrap::pair::{Typed, pair},
+    ident::UserId,
+    policy::Policy,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -75,6 +79,20 @@ fn every_policy_in_the_docs_is_good() {
         assert!(found.len() >= 3, "{page}");
         for policy in found {
             Policy::parse(&policy).unwrap_or_else(|error| panic!("{page}: {error}\n{policy:#}"));
+        }
+    }
+}
+
+/// "Nothing to click" is promised: the templates keep it, for whoever types a name and has a certificate that is certified.
+#[test]
+fn every_policy_in_the_docs_that_has_a_directory_is_silent_for_who_types_a_name() {
+    let ann = UserId::parse("@ann:example.org").unwrap();
+    for page in PAGES {
+        let found: Vec<Value> = blocks(page).iter().flat_map(policies).collect();
+        let with_directory: Vec<_> = found.iter().filter(|policy| policy.get("directory").is_some()).collect();
+        assert!(with_directory.len() >= 3, "{page}");
+        for policy in with_directory.into_iter().map(|policy| Policy::parse(policy).unwrap()) {
+            assert!(pair(&policy, Some("example.org"), None, &ann, &Typed::Account).is_silent(&policy), "{page}");
         }
     }
 }

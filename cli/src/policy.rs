@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keystead_core::{
+    bootstrap::pair::{Pair, Typed, pair},
     error::{Code, Coded as _},
-    openpgp::AcceptanceRule,
+    ident::{EmailAddress, Fingerprint, UserId},
+    openpgp::Purpose,
     policy::{ArmoredCertificate, Policy},
     signed::parse_json,
     time::UnixMillis,
@@ -14,10 +16,9 @@ use keystead_core::{
 use serde_json::Value;
 
 use crate::{
-    dates::{now, parse_date},
+    dates::{now, parse_date, show_date},
     failure::{Ending, Failure},
     files,
-    words::words,
 };
 
 /// Check a policy: the document itself, or a browser's policy file with it.
@@ -38,28 +39,42 @@ impl PolicyCheck {
     pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
         let policy = read(&self.file)?;
         let at = self.at.unwrap_or_else(now);
-        let mut ending = Ending::Fine;
-        for (index, certificate) in policy.escrow_certificates().iter().enumerate() {
-            for code in unusable(certificate, at) {
-                let sentence = words(code).sentence;
-                out.push_str(&format!("escrow.certificates[{index}]: {}: {sentence}\n", code.as_str()));
-                out.push_str("  Put one into the policy that can be encrypted to.\n");
-                ending = Ending::NotFine;
+        let (mut certificates, mut unfit) = (String::new(), 0);
+        for (field, purpose, list) in certificates_of(&policy) {
+            for (index, armored) in list.iter().enumerate() {
+                for certificate in armored.certificates() {
+                    let fingerprint = certificate.fingerprint();
+                    let expires = certificate.expires(at).map_or("never expires".to_owned(), |end| {
+                        let word = if end <= at { "expired" } else { "expires" };
+                        format!("{word} {}", show_date(end))
+                    });
+                    certificates.push_str(&format!("  {field}[{index}]: {}, {expires}\n", fingerprint.as_str()));
+                    if let Err(why) = certificate.check(purpose, at) {
+                        certificates.push_str(&format!("    {}: {why}\n", why.code().as_str()));
+                        unfit += 1;
+                    }
+                }
             }
         }
-        if ending == Ending::Fine {
-            out.push_str(&format!("{}: good\n", self.file.display()));
-            for deployment in &policy.deployments {
-                out.push_str(&format!(
-                    "  {} on {} ({})\n",
-                    deployment.origin.as_str(),
-                    deployment.homeserver.as_str(),
-                    deployment.server_name.as_str()
-                ));
-            }
-            out.push_str(&format!("  {}\n", silence(&policy)));
+        let verdict = match unfit {
+            0 => "good".to_owned(),
+            1 => "a certificate in it cannot be used; put a current one into its place".to_owned(),
+            number => format!("{number} certificates in it cannot be used; put current ones into their places"),
+        };
+        out.push_str(&format!("{}: {verdict}\n", self.file.display()));
+        for deployment in &policy.deployments {
+            out.push_str(&format!(
+                "  {} on {} ({})\n",
+                deployment.origin.as_str(),
+                deployment.homeserver.as_str(),
+                deployment.server_name.as_str()
+            ));
         }
-        Ok(ending)
+        out.push_str(&certificates);
+        for line in first_logins(&policy) {
+            out.push_str(&format!("  First login {line}.\n"));
+        }
+        Ok(if unfit == 0 { Ending::Fine } else { Ending::NotFine })
     }
 }
 
@@ -84,6 +99,19 @@ impl PolicyHosts {
     }
 }
 
+/// Every certificate of a policy, by its field, and what it is there for.
+fn certificates_of(policy: &Policy) -> [(&'static str, Purpose, &[ArmoredCertificate]); 4] {
+    let signers = policy.roster.as_ref().map_or(&[][..], |roster| &roster.signers);
+    let certifiers = policy.directory.as_ref().map_or(&[][..], |directory| &directory.certifiers);
+    let releases = policy.integrity.as_ref().map_or(&[][..], |integrity| &integrity.signers);
+    [
+        ("roster.signers", Purpose::Signing, signers),
+        ("directory.certifiers", Purpose::Certification, certifiers),
+        ("escrow.certificates", Purpose::Encryption, policy.escrow_certificates()),
+        ("integrity.signers", Purpose::Signing, releases),
+    ]
+}
+
 /// Reads a policy from a document, or from the file of a browser's policies that holds it.
 pub(crate) fn read(path: &std::path::Path) -> Result<Policy, Failure> {
     let document =
@@ -102,28 +130,51 @@ pub(crate) fn read(path: &std::path::Path) -> Result<Policy, Failure> {
     }
 }
 
-/// Why certificates of the policy cannot be sealed to.
-fn unusable(armored: &ArmoredCertificate, at: UnixMillis) -> Vec<Code> {
-    let rejected = |certificate: &keystead_core::openpgp::Certificate| {
-        let rule = AcceptanceRule { fingerprint: Some(certificate.fingerprint()), ..AcceptanceRule::default() };
-        rule.accept(certificate, at).err().map(|rejection| rejection.code())
+/// Whom a first login asks what, by the rule that the extension follows: each kind of login is put to it.
+fn first_logins(policy: &Policy) -> Vec<String> {
+    let sources = policy.directory_config();
+    if sources.hkp.is_empty() && !sources.wkd {
+        return vec!["shows the recovery key once, for the person to keep (no directory)".into()];
+    }
+    let Some(deployment) = policy.deployments.first() else { return Vec::new() };
+    let (server, account) = (deployment.server_name.as_str(), policy.account.as_ref());
+    let somebody = UserId::parse(&format!("@somebody:{server}")).ok();
+    let Some(user) = account.map(|account| account.user_id.clone()).or(somebody) else { return Vec::new() };
+    let named = account.map(|account| account.address.clone()).or_else(|| policy.address_for(user.localpart()));
+    let in_roster = named.or_else(|| EmailAddress::parse("somebody@example.org").ok());
+    let fingerprint = Fingerprint::parse(&"0".repeat(40)).ok();
+    let entry = in_roster.as_ref().zip(fingerprint.as_ref()).filter(|_| policy.roster.is_some());
+    let people: &[_] =
+        if entry.is_some() { &[(", in the roster", true), (", not in the roster", false)] } else { &[("", false)] };
+    let logins: &[_] = match account {
+        Some(_) => &[("of the policy's account", Typed::Nothing)],
+        None => &[("with a typed name", Typed::Account), ("by single sign-on", Typed::Nothing)],
     };
-    armored.certificates().iter().filter_map(rejected).collect()
+    let mut lines = Vec::new();
+    for (whose, listed) in people {
+        for (how, typed) in logins {
+            let pair = pair(policy, Some(server), entry.filter(|_| *listed), &user, typed);
+            lines.push(format!("{how}{whose}: {}", sentence(policy, &pair)));
+        }
+    }
+    if account.is_some() {
+        lines.push(format!("of anybody else: refused ({})", Code::DirOtherAccount.as_str()));
+    }
+    lines
 }
 
-/// Whom the first login asks something.
-fn silence(policy: &Policy) -> &'static str {
-    match &policy.directory {
-        None => "First login: the recovery key is shown once, for the person to keep (no directory).",
-        Some(_) if policy.account.is_some() || policy.roster.is_some() => {
-            "First login: silent for everybody whom account or roster names."
+fn sentence(policy: &Policy, pair: &Pair) -> String {
+    match pair {
+        pair if pair.is_silent(policy) => "silent".into(),
+        Pair::Believed { .. } => {
+            "one question, as neither a certifier nor the roster vouches for the certificate".into()
         }
-        Some(directory) if directory.trust_server_user_id == Some(true) && directory.address_template.is_some() => {
-            "First login: silent; the homeserver is believed about who logged in."
-        }
-        Some(directory) if directory.address_template.is_some() => {
-            "First login: silent with a typed name; one confirmation after single sign-on."
-        }
-        Some(_) => "First login: one confirmation (no account, roster or address template).",
+        Pair::Unconfirmed { .. } => "one question, as only the homeserver says who logged in".into(),
+        Pair::Unknown => format!(
+            "one question, where the homeserver knows an e-mail address of the account; else it waits ({})",
+            Code::DirNoAddress.as_str()
+        ),
+        Pair::OtherAccount => format!("refused ({})", Code::DirOtherAccount.as_str()),
+        Pair::Contradiction => format!("refused ({})", Code::DirContradiction.as_str()),
     }
 }

@@ -143,17 +143,10 @@ impl AcceptanceRule {
         if !named || self.fingerprint.as_ref().is_some_and(|wanted| *wanted != fingerprint) {
             return Err(Rejection::Fingerprint);
         }
-        if !can_use(cert.primary_key().key()) {
-            return Err(Rejection::Encryption);
-        }
-        if is_revoked(cert) || self.revoked.contains(&fingerprint) {
+        if self.revoked.contains(&fingerprint) {
             return Err(Rejection::Revoked);
         }
-        let valid = at_time(cert, &strict, time).ok_or_else(|| match at_time(cert, &lenient, time) {
-            Some(_) => Rejection::Weak,
-            None => Rejection::Address,
-        })?;
-        valid.alive().map_err(|_| Rejection::Expired)?;
+        let valid = standing(cert, &strict, at)?;
 
         // What only the lenient policy finds is weak; where it finds nothing either, it is not there.
         let weak_or = |found_leniently: bool, otherwise| if found_leniently { Rejection::Weak } else { otherwise };
@@ -224,6 +217,23 @@ fn at_time<'a>(cert: &'a Cert, policy: &'a dyn Policy, time: SystemTime) -> Opti
     cert.with_policy(policy, time).ok()
 }
 
+/// Does the certificate as a whole hold at this time, whatever it is for?
+pub(super) fn standing<'a>(cert: &'a Cert, strict: &'a dyn Policy, at: UnixMillis) -> Result<ValidCert<'a>, Rejection> {
+    let time = system_time(at);
+    if !can_use(cert.primary_key().key()) {
+        return Err(Rejection::Encryption);
+    }
+    if is_revoked(cert) {
+        return Err(Rejection::Revoked);
+    }
+    let valid = at_time(cert, strict, time).ok_or_else(|| match at_time(cert, &lenient_policy(), time) {
+        Some(_) => Rejection::Weak,
+        None => Rejection::Address,
+    })?;
+    valid.alive().map_err(|_| Rejection::Expired)?;
+    Ok(valid)
+}
+
 /// The keys that the owner means for encryption and that are valid, alive and not revoked.
 fn encryption_keys(valid: &ValidCert<'_>) -> Vec<Key<PublicParts, UnspecifiedRole>> {
     // The two purposes add up: a key for either will do (RFC 9580, section 5.2.3.29).
@@ -235,11 +245,7 @@ fn encryption_keys(valid: &ValidCert<'_>) -> Vec<Key<PublicParts, UnspecifiedRol
 /// When this certifier vouched for this user ID, if it did and still does.
 fn certified_since(id: &ValidUserIDAmalgamation<'_>, certifier: &Certificate, at: UnixMillis) -> Option<SystemTime> {
     let (strict, time) = (policy_at(at), system_time(at));
-    if is_revoked(certifier.cert()) {
-        return None;
-    }
-    let valid = at_time(certifier.cert(), &strict, time)?;
-    valid.alive().ok()?;
+    let valid = standing(certifier.cert(), &strict, at).ok()?;
     let primary = valid.primary_key();
     if !primary.for_certification() {
         return None;

@@ -10,6 +10,7 @@
 
 mod acceptance;
 mod certificate;
+mod purpose;
 mod reduced;
 mod seal;
 mod secret;
@@ -19,6 +20,7 @@ mod validity;
 
 pub use acceptance::{AcceptanceRule, RecipientAccepted, Rejection};
 pub use certificate::{Certificate, MAX_CERTIFICATES, MAX_INPUT, ParseError};
+pub use purpose::{Purpose, Unfit};
 pub use seal::{SealError, seal};
 pub use secret::{OpenError, SecretCertificate, dangerous_open};
 pub use signature::{SignError, VerifyError, sign_detached, verify_detached};

@@ -64,7 +64,14 @@ fn roster(policy: &Policy) -> Result<(), PolicyError> {
     if roster.signers.is_empty() {
         return Err(empty("roster.signers"));
     }
-    one_document_each(policy, roster.url.names_the_deployment(), "roster.url")
+    one_document_each(policy, roster.url.names_the_deployment(), "roster.url")?;
+    if policy.directory.is_none() {
+        return Err(contradiction(
+            "roster",
+            "a directory (field directory), where its people's certificates are found",
+        ));
+    }
+    Ok(())
 }
 
 fn directory(policy: &Policy) -> Result<(), PolicyError> {
