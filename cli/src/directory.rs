@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, rc::Rc, time::Duration};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use keystead_core::{
-    directory::{DirectoryConfig, Looked, Wanted, choose, lookup},
+    directory::{DirectoryConfig, Wanted, choose, lookup},
     error::Code,
     openpgp::{AcceptanceRule, RecipientAccepted},
-    policy::KeyServerUrl,
+    policy::{KeyServerUrl, Policy},
     time::UnixMillis,
 };
 use serde_json::json;
@@ -23,6 +23,7 @@ use crate::{
     failure::{Ending, Failure},
     files,
     http::Http,
+    plan::{Plan, Planned},
     policy,
     staff::{self, Row},
     words::words,
@@ -52,7 +53,7 @@ pub struct DirectoryCheck {
     /// Certifications older than this many days count as none.
     #[arg(long, value_name = "DAYS", requires = "certifier", value_parser = clap::value_parser!(u64).range(1..=36500))]
     max_age: Option<u64>,
-    /// Take sources and certifiers from this policy instead.
+    /// Check what the extension will do under this policy: its sources, certifiers, addresses, roster and escrow.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hkp", "wkd", "certifier", "max_age"])]
     policy: Option<PathBuf>,
     /// Check for this time (default: now).
@@ -67,24 +68,34 @@ pub struct DirectoryCheck {
 struct Found {
     outcome: Result<RecipientAccepted, Code>,
     problems: Vec<(String, Code)>,
+    asked: Option<bool>,
 }
 
 impl DirectoryCheck {
     /// Does it; what to read goes to `out`.
     ///
     /// # Errors
-    /// [`Failure`] where there is nobody or nothing to ask.
+    /// [`Failure`] where there is nobody or nothing to ask, or the policy's roster is refused.
     pub async fn run(self, out: &mut String) -> Result<Ending, Failure> {
-        let rows = staff::read(&files::read_text(&self.staff)?)?;
+        let policy = self.policy.as_deref().map(policy::read).transpose()?;
+        let servers = policy.iter().flat_map(|policy| &policy.deployments);
+        let servers: Vec<_> = servers.map(|deployment| deployment.server_name.as_str().to_owned()).collect();
+        let rows = staff::read(&files::read_text(&self.staff)?, &servers)?;
         if rows.is_empty() {
             return Err(Failure::Usage(format!("{} lists nobody", self.staff.display())));
         }
-        let (config, rule) = self.sources()?;
+        let config = policy.as_ref().map_or_else(|| self.config(), Policy::directory_config);
         if config.hkp.is_empty() && !config.wkd {
             return Err(Failure::Usage("no source to ask: give --hkp, --wkd or a --policy with a directory".into()));
         }
         let http = Http::new().map_err(|error| Failure::Usage(error.to_string()))?;
-        let found = check_all(http, config, &rule, &rows, self.at.unwrap_or_else(now)).await;
+        let (driver, at) = (Driver::new(http), self.at.unwrap_or_else(now));
+        let plan = match &policy {
+            Some(policy) => Plan::make(&driver, policy, &rows, at).await?,
+            None => self.by_list(config, &rows)?,
+        };
+        let escrow_holds = self.say_escrow(&plan, out);
+        let found = check_all(driver, plan, at).await;
         let ready = found.iter().filter(|found| found.outcome.is_ok()).count();
         for (row, found) in rows.iter().zip(&found) {
             out.push_str(&if self.json { as_json(row, found) } else { as_text(row, found) });
@@ -94,58 +105,62 @@ impl DirectoryCheck {
             sources(&found, out);
             out.push_str(&format!("{ready} of {} people are ready\n", rows.len()));
         }
-        Ok(if ready == rows.len() { Ending::Fine } else { Ending::NotFine })
+        Ok(if ready == rows.len() && escrow_holds { Ending::Fine } else { Ending::NotFine })
     }
 
-    fn sources(&self) -> Result<(DirectoryConfig, AcceptanceRule), Failure> {
-        if let Some(path) = &self.policy {
-            let policy = policy::read(path)?;
-            let directory = policy.directory.as_ref();
-            let rule = AcceptanceRule {
-                certifiers: directory
-                    .map(|d| keystead_core::policy::ArmoredCertificate::all(&d.certifiers))
-                    .unwrap_or_default(),
-                certification_max_age: directory.and_then(keystead_core::policy::Directory::certification_max_age),
-                ..AcceptanceRule::default()
-            };
-            return Ok((policy.directory_config(), rule));
-        }
-        let config = DirectoryConfig { hkp: self.hkp.iter().filter_map(KeyServerUrl::url).collect(), wkd: self.wkd };
+    fn config(&self) -> DirectoryConfig {
+        DirectoryConfig { hkp: self.hkp.iter().filter_map(KeyServerUrl::url).collect(), wkd: self.wkd }
+    }
+
+    fn by_list(&self, config: DirectoryConfig, rows: &[Row]) -> Result<Plan, Failure> {
         let rule = AcceptanceRule {
             certifiers: files::certificates(&self.certifier)?,
             certification_max_age: self.max_age.map(|days| Duration::from_secs(days * 86_400)),
             ..AcceptanceRule::default()
         };
-        Ok((config, rule))
+        let people = rows.iter().map(|row| Planned::by_list(row, &rule)).collect();
+        Ok(Plan { config, people, escrow: Vec::new() })
+    }
+
+    /// Says of each escrow certificate whether it holds; returns whether all do. Without one nobody's set-up begins.
+    fn say_escrow(&self, plan: &Plan, out: &mut String) -> bool {
+        for (fingerprint, outcome) in &plan.escrow {
+            let fingerprint = fingerprint.as_str();
+            let line = match (outcome, self.json) {
+                (outcome, true) => {
+                    json!({ "escrow": fingerprint, "ok": outcome.is_ok(), "code": outcome.err() }).to_string()
+                }
+                (Ok(()), false) => format!("escrow {fingerprint}: OK"),
+                (Err(code), false) => {
+                    let next = words(Code::DirEscrow).next;
+                    format!("escrow {fingerprint}: {}: {} {next}", code.as_str(), words(*code).sentence)
+                }
+            };
+            out.push_str(&line);
+            out.push('\n');
+        }
+        plan.escrow.iter().all(|(_, outcome)| outcome.is_ok())
     }
 }
 
-/// Looks everybody up; the answers in the order of the rows.
-async fn check_all(
-    http: Http,
-    config: DirectoryConfig,
-    rule: &AcceptanceRule,
-    rows: &[Row],
-    at: UnixMillis,
-) -> Vec<Found> {
-    let progress = ProgressBar::new(rows.len() as u64);
+/// Looks everybody up; the answers in the order of the people.
+async fn check_all(driver: Driver, plan: Plan, at: UnixMillis) -> Vec<Found> {
+    let progress = ProgressBar::new(plan.people.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{pos} of {len} people {bar:40} {elapsed}") {
         progress.set_style(style);
     }
-    let (driver, config, places) = (Rc::new(Driver::new(http)), Rc::new(config), Rc::new(Semaphore::new(AT_ONCE)));
+    let (driver, config, places) = (Rc::new(driver), Rc::new(plan.config), Rc::new(Semaphore::new(AT_ONCE)));
     let local = LocalSet::new();
     let mut under_way = JoinSet::new();
-    for (index, row) in rows.iter().enumerate() {
+    for (index, mine) in plan.people.into_iter().enumerate() {
         let (driver, config, places) = (Rc::clone(&driver), Rc::clone(&config), Rc::clone(&places));
-        let mine =
-            AcceptanceRule { address: Some(row.email.clone()), fingerprint: row.fingerprint.clone(), ..rule.clone() };
-        let (address, progress) = (row.email.clone(), progress.clone());
+        let progress = progress.clone();
         under_way.spawn_local_on(
             async move {
                 let _place = places.acquire().await;
-                let looked = driver.run(|io| look(io, config, address, &mine)).await;
+                let found = find(&driver, &config, &mine, at).await;
                 progress.inc(1);
-                (index, Found { outcome: choose(&looked, &mine, at), problems: looked.problems })
+                (index, found)
             },
             &local,
         );
@@ -163,20 +178,23 @@ async fn check_all(
     gathered.into_iter().map(|(_, found)| found).collect()
 }
 
-async fn look(
-    io: keystead_core::effect::Io,
-    config: Rc<DirectoryConfig>,
-    address: keystead_core::ident::EmailAddress,
-    rule: &AcceptanceRule,
-) -> Looked {
-    let wanted = Wanted { address: &address, fingerprints: rule.fingerprint.as_slice(), certifiers: &rule.certifiers };
-    lookup(&io, &config, &wanted, Vec::new()).await
+async fn find(driver: &Driver, config: &DirectoryConfig, mine: &Planned, at: UnixMillis) -> Found {
+    let (rule, asked) = (&mine.rule, mine.asked);
+    let Some(address) = rule.address.as_ref().filter(|_| mine.refused.is_none()) else {
+        return Found { outcome: Err(mine.refused.unwrap_or(Code::DirNoAddress)), problems: Vec::new(), asked };
+    };
+    let wanted = Wanted { address, fingerprints: rule.fingerprint.as_slice(), certifiers: &rule.certifiers };
+    let looked = driver.run(|io| async move { lookup(&io, config, &wanted, Vec::new()).await }).await;
+    Found { outcome: mine.judge(choose(&looked, rule, at)), problems: looked.problems, asked }
 }
 
 fn as_text(row: &Row, found: &Found) -> String {
     let who = row.matrix_id.as_str();
     match &found.outcome {
-        Ok(recipient) => format!("{who}: OK {}", recipient.fingerprint().as_str()),
+        Ok(recipient) => {
+            let asked = if found.asked == Some(true) { ", asked once" } else { "" };
+            format!("{who}: OK {}{asked}", recipient.fingerprint().as_str())
+        }
         Err(code) => {
             let words = words(*code);
             format!("{who}: {}: {} {}", code.as_str(), words.sentence, words.next)
@@ -190,6 +208,9 @@ fn as_json(row: &Row, found: &Found) -> String {
         Ok(recipient) => {
             line["fingerprint"] = json!(recipient.fingerprint());
             line["user_id"] = json!(recipient.user_id());
+            if let Some(asked) = found.asked {
+                line["asked"] = json!(asked);
+            }
         }
         Err(code) => {
             let words = words(*code);

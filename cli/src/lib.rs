@@ -10,6 +10,7 @@ mod driver;
 mod failure;
 mod files;
 mod http;
+mod plan;
 mod policy;
 mod roster;
 mod staff;

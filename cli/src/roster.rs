@@ -12,6 +12,7 @@ use keystead_core::{
     error::{Code, Coded as _},
     ident::Origin,
     openpgp::{Certificate, SecretCertificate, sign_detached},
+    policy::ServerName,
     secret::SecretText,
     signed::{Reader, Roster, SignedDocument, Written, parse_json},
     time::UnixMillis,
@@ -27,6 +28,10 @@ fn origin(text: &str) -> Result<Origin, String> {
     Origin::parse(text).map_err(|error| format!("{error} such as https://chat.example.org"))
 }
 
+fn server_name(text: &str) -> Result<ServerName, String> {
+    ServerName::parse(text).map_err(|_| "not a Matrix server name such as example.org".into())
+}
+
 /// Make a roster of a list of people.
 #[derive(Debug, Args)]
 pub struct RosterBuild {
@@ -35,6 +40,9 @@ pub struct RosterBuild {
     /// The origin of Element Web, such as https://chat.example.org.
     #[arg(long, value_parser = origin, value_name = "URL")]
     deployment: Origin,
+    /// What stands behind the colon in everybody's Matrix ID (default: what does in the first person's).
+    #[arg(long, value_parser = server_name, value_name = "NAME")]
+    server_name: Option<ServerName>,
     /// Greater than in every roster published before.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     serial: u64,
@@ -55,7 +63,8 @@ impl RosterBuild {
     /// # Errors
     /// [`Failure`] where the list has errors, or the roster cannot be.
     pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
-        let roster = staff::roster(staff::read(&files::read_text(&self.staff)?)?)?;
+        let servers: Vec<_> = self.server_name.iter().map(|name| name.as_str().to_owned()).collect();
+        let roster = staff::roster(staff::read(&files::read_text(&self.staff)?, &servers)?)?;
         let issued = self.issued.unwrap_or_else(now);
         let expires = issued.plus(Duration::from_secs(self.expires * 86_400));
         let written = Written::make(self.deployment, self.serial, issued, expires, &roster)?;

@@ -26,8 +26,8 @@ pub(crate) struct Row {
     pub(crate) since: Option<UnixMillis>,
 }
 
-/// Reads the list.
-pub(crate) fn read(text: &str) -> Result<Vec<Row>, Failure> {
+/// Reads the list. Everybody must be on one of these servers; where none is given, on the first person's.
+pub(crate) fn read(text: &str, servers: &[String]) -> Result<Vec<Row>, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header_line = text.lines().next().unwrap_or_default();
     let delimiter = if header_line.contains(';') && !header_line.contains(',') { b';' } else { b',' };
@@ -50,7 +50,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<Row>, Failure> {
             }
         }
     }
+    foreigners(&rows, servers, &mut errors);
     duplicates(&rows, &mut errors);
+    errors.sort_by_key(|error| line_of(error));
     if errors.is_empty() { Ok(rows) } else { Err(wrong(&errors)) }
 }
 
@@ -97,13 +99,43 @@ fn row(line: u64, header: &csv::StringRecord, record: &csv::StringRecord) -> Res
     }
 }
 
+/// The line that an error is about.
+fn line_of(error: &str) -> u64 {
+    let number = error.strip_prefix("line ").and_then(|rest| rest.split(':').next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Who is not on the deployment's homeserver, by another server or by capitals that no homeserver writes.
+fn foreigners(rows: &[Row], servers: &[String], errors: &mut Vec<String>) {
+    for row in rows {
+        let server = row.matrix_id.server_name();
+        if row.matrix_id.as_str().chars().any(|c| c.is_ascii_uppercase()) {
+            errors.push(format!("line {}: matrix_id: has capitals; homeservers write it in lower case", row.line));
+        } else if !servers.is_empty() && !servers.iter().any(|home| home == server) {
+            errors.push(format!("line {}: matrix_id: not on {}", row.line, servers.join(" or ")));
+        } else if let Some(first) =
+            rows.first().filter(|first| servers.is_empty() && first.matrix_id.server_name() != server)
+        {
+            errors.push(format!("line {}: matrix_id: on another server than in line {}", row.line, first.line));
+        }
+    }
+}
+
 fn duplicates(rows: &[Row], errors: &mut Vec<String>) {
     let mut seen = std::collections::BTreeMap::new();
     for row in rows {
-        if let Some(first) = seen.get(&row.matrix_id) {
-            errors.push(format!("line {}: the same matrix_id as in line {first}", row.line));
-        } else {
-            seen.insert(&row.matrix_id, row.line);
+        let fields = [
+            ("matrix_id", Some(row.matrix_id.as_str().to_lowercase())),
+            // Directories do not tell capitals in addresses.
+            ("email", Some(row.email.as_str().to_lowercase())),
+            ("fingerprint", row.fingerprint.as_ref().map(|fingerprint| fingerprint.as_str().to_owned())),
+        ];
+        for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            if let Some(first) = seen.get(&(name, value.clone())) {
+                errors.push(format!("line {}: the same {name} as in line {first}", row.line));
+            } else {
+                seen.insert((name, value), row.line);
+            }
         }
     }
 }

@@ -93,7 +93,7 @@ async fn everybody_gets_a_line_with_the_reason() -> Result<()> {
         "@cid:example.org: KS-DIR-REVOKED: ".into(),
         "@dan:example.org: KS-DIR-EXPIRED: ".into(),
         "@eve:example.org: KS-DIR-NO-ENCRYPTION: ".into(),
-        "@fay:example.org: KS-DIR-FINGERPRINT: ".into(),
+        "@fay:example.org: KS-DIR-WRONG-ADDRESS: ".into(),
         "@gus:example.org: KS-DIR-AMBIGUOUS: ".into(),
         "@hal:example.org: KS-DIR-UNCERTIFIED: ".into(),
         "1 of 8 people are ready".into(),
@@ -190,5 +190,97 @@ async fn sources_and_certifiers_can_come_from_the_policy() -> Result<()> {
     let found = lines(&company.check(&["--policy", "policy.json"]).await?);
     assert!(found[0].starts_with("@ann:example.org: OK "), "{found:?}");
     assert!(found[1].starts_with("@bob:example.org: KS-DIR-UNCERTIFIED: "), "{found:?}");
+    Ok(())
+}
+
+/// A policy with a roster that a web host of ours serves, for these people.
+async fn policy_with_roster(
+    company: &Company,
+    host: &Proxy,
+    people: &[(&str, &str, &str)],
+) -> Result<serde_json::Value> {
+    let rows = people.iter().map(|(name, email, fingerprint)| format!("@{name}:example.org,{email},{fingerprint}"));
+    let list: Vec<_> = std::iter::once("matrix_id,email,fingerprint".to_owned()).chain(rows).collect();
+    let folder = company.folder.path();
+    fs::write(folder.join("people.csv"), list.join("\n"))?;
+    fs::write(folder.join("it.sec.asc"), company.gpg.export_secret(&company.certifier).await?)?;
+    let build = ["roster", "build", "people.csv", "--deployment", "https://chat.example.org", "--serial", "1"];
+    let build = keystead(folder, &[&build[..], &["--expires", "9", "-o", "roster.json"]].concat()).await?;
+    anyhow::ensure!(build.status.success(), "{:?}", lines(&build));
+    let sign = keystead(folder, &["roster", "sign", "roster.json", "--key", "it.sec.asc"]).await?;
+    anyhow::ensure!(sign.status.success(), "{:?}", lines(&sign));
+    for name in ["roster.json.asc", "roster.json"] {
+        let text = fs::read_to_string(folder.join(name))?;
+        host.add(Rule::on_any(&format!("/{name}"), Action::Answer(Answer::new(200, "text/plain", text))));
+    }
+    Ok(serde_json::json!({
+        "deployments": [{
+            "origin": "https://chat.example.org",
+            "homeserver": "https://matrix.example.org",
+            "server_name": "example.org",
+        }],
+        "roster": {
+            "url": format!("{}/roster.json", host.url()),
+            "signers": [company.gpg.export(&company.certifier).await?],
+        },
+        "directory": { "hkp": [company.sks.url()], "address_template": "{localpart}@example.org" },
+    }))
+}
+
+#[tokio::test]
+async fn a_policy_is_checked_as_the_extension_will_follow_it() -> Result<()> {
+    let mut company = Company::new().await?;
+    let host = Proxy::start(company.sks.url())?;
+    let ann = company.publish(&Company::spec("ann"), false).await?;
+    let bob = company.publish(&Company::spec("bob"), false).await?;
+    company.publish(&Company::spec("cid"), false).await?;
+    let escrow = company.publish(&Company::spec("escrow"), false).await?;
+    let roster = [("ann", "ann@example.org", &*ann), ("bob", "robert@example.org", &*bob)];
+    let mut policy = policy_with_roster(&company, &host, &roster).await?;
+    policy["escrow"]["certificates"] = serde_json::json!([company.gpg.export(&escrow).await?]);
+    fs::write(company.folder.path().join("policy.json"), policy.to_string())?;
+    company.list("ann", &ann);
+    company.list("bob", "");
+    company.list("cid", "");
+    company.list("dan", "");
+    let output = company.check(&["--policy", "policy.json"]).await?;
+    let expected = [
+        format!("escrow {escrow}: OK"),
+        format!("@ann:example.org: OK {ann}"),
+        "@bob:example.org: KS-DIR-CONTRADICTION: ".into(),
+        // Not in the roster: by the template, and nobody vouches for the certificate.
+        "@cid:example.org: OK ".into(),
+        "@dan:example.org: KS-DIR-NONE: ".into(),
+        "2 of 4 people are ready".into(),
+    ];
+    let found = lines(&output);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (line, beginning) in found.iter().zip(&expected) {
+        assert!(line.starts_with(beginning), "{line} instead of {beginning}");
+    }
+    assert_eq!(found[1], expected[1], "in the roster: silent for who types a name");
+    assert!(found[3].ends_with(", asked once"), "{}", found[3]);
+
+    // The list and the roster disagree on whose certificate it is; the escrow certificate was revoked meanwhile.
+    company.rows.truncate(1);
+    company.list("ann", &bob);
+    company.sks.add_key(&company.gpg.revoked(&escrow).await?).await?;
+    let output = company.check(&["--policy", "policy.json"]).await?;
+    let found = lines(&output);
+    assert!(found[0].starts_with(&format!("escrow {escrow}: KS-DIR-REVOKED: ")), "{found:?}");
+    assert!(found[1].starts_with("@ann:example.org: KS-DIR-FINGERPRINT: "), "{found:?}");
+    assert_eq!(output.status.code(), Some(1));
+
+    let signature = fs::read_to_string(company.folder.path().join("roster.json.asc"))?;
+    host.set_rules(
+        [("/roster.json.asc", &*signature), ("/roster.json", "{}")]
+            .map(|(path, text)| Rule::on_any(path, Action::Answer(Answer::new(200, "text/plain", text.to_owned())))),
+    );
+    let found = lines(&company.check(&["--policy", "policy.json"]).await?);
+    assert!(found[0].starts_with("KS-SGN-SIGNATURE: "), "{found:?}");
+
+    company.rows[1] = company.rows[1].replace(":example.org", ":example.com");
+    let found = lines(&company.check(&["--policy", "policy.json"]).await?);
+    assert_eq!(found[1].trim(), "line 2: matrix_id: not on example.org");
     Ok(())
 }

@@ -91,7 +91,7 @@ impl SealedNames {
         let mut fields = BTreeMap::new();
         for line in lines {
             let Some((name, value)) = line.split_once(": ") else { continue };
-            let known = ["Recovery key", "User", "Key id", "Master key"].contains(&name);
+            let known = ["Recovery key", "User", "Server", "Key id", "Master key"].contains(&name);
             if known && fields.insert(name, value).is_some() {
                 return Err(SealedError::Form);
             }
@@ -102,6 +102,10 @@ impl SealedNames {
             key_id: KeyId::parse(field("Key id")?).map_err(|_| SealedError::Form)?,
             master_key: PublicKey::parse(field("Master key")?).map_err(|_| SealedError::Form)?,
         };
+        // It says nothing that the user ID does not: where they differ, somebody altered one of them.
+        if field("Server")? != names.user_id.server_name() {
+            return Err(SealedError::Form);
+        }
         let key = RecoveryKey::parse(field("Recovery key")?).map_err(SealedError::Key)?;
         Ok((names, key))
     }
@@ -167,5 +171,52 @@ impl SealedDocument {
         let value = serde_json::to_value(entry).map_err(|_| SealedError::Form)?;
         self.keys.insert(id.as_str().to_owned(), value);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretBytes;
+
+    fn written() -> String {
+        let names = SealedNames {
+            user_id: UserId::parse("@ann:example.org:8448").unwrap(),
+            key_id: KeyId::parse("abc").unwrap(),
+            master_key: crate::identity::derive_public(&SecretBytes::<32>::make_random().unwrap()),
+        };
+        names.to_text(&RecoveryKey::make_random().unwrap()).expose("test").to_owned()
+    }
+
+    fn parse(text: &str) -> Result<SealedNames, SealedError> {
+        SealedNames::parse(&SecretText::new(text.to_owned())).map(|(names, _)| names)
+    }
+
+    #[test]
+    fn what_is_written_is_read_with_line_ends_of_either_kind() {
+        let text = written();
+        assert_eq!(parse(&text).unwrap().user_id.as_str(), "@ann:example.org:8448");
+        assert_eq!(parse(&text.replace('\n', "\r\n")).unwrap(), parse(&text).unwrap());
+        assert_eq!(parse(&format!("{text}Note: kept\n")).unwrap(), parse(&text).unwrap());
+    }
+
+    #[test]
+    fn a_line_that_is_missing_twice_or_altered_is_refused() {
+        let text = written();
+        for name in ["Recovery key", "User", "Server", "Key id", "Master key"] {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name}: "))).unwrap();
+            let without = text.replace(&format!("{line}\n"), "");
+            assert_eq!(parse(&without).err(), Some(SealedError::Form), "no {name}");
+            assert_eq!(parse(&format!("{text}{line}\n")).err(), Some(SealedError::Form), "{name} twice");
+        }
+        for (line, altered) in [
+            ("Server: example.org:8448", "Server: example.com"),
+            ("Server: example.org:8448", "Server: example.org"),
+            ("User: @ann:example.org:8448", "User: @ann:example.com"),
+            ("version 1", "version 2"),
+        ] {
+            assert!(text.contains(line));
+            assert_eq!(parse(&text.replace(line, altered)).err(), Some(SealedError::Form), "{altered}");
+        }
     }
 }
