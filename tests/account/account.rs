@@ -11,7 +11,7 @@ use keystead_core::{
     bootstrap::{self, Outcome, Setup, login, record::AccountRecord},
     bridge,
     effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
-    ident::{DeviceId, KeyId, Origin, UserId},
+    ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::{PublicKey, PublishedIdentity},
     matrix::KeysQueryResponse,
     recovery::{
@@ -132,14 +132,31 @@ impl Account {
         DeviceId::parse(&self.session.device_id).unwrap()
     }
 
-    /// Restores, as after a login that the homeserver has confirmed.
-    pub(crate) async fn restore(&self, world: &World, way: Way) -> Outcome {
+    /// Whose account it is.
+    pub(crate) fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The login, which the homeserver confirms, with what was typed at it.
+    pub(crate) async fn log_in(&self, typed: Option<&str>) {
         let device = self.device();
-        self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, None))
+        self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, typed))
             .await
             .ok()
             .unwrap()
             .unwrap();
+    }
+
+    /// The person says that a certificate is theirs.
+    pub(crate) async fn confirm(&self, certificate: &Fingerprint) {
+        let (device, certificate) = (self.device(), certificate.clone());
+        let answer = |io| AccountRecord::answer(io, &self.session_origin, &self.user, &device, certificate, true);
+        self.drive(answer).await.ok().unwrap().unwrap();
+    }
+
+    /// Restores, as after a login that the homeserver has confirmed.
+    pub(crate) async fn restore(&self, world: &World, way: Way) -> Outcome {
+        self.log_in(None).await;
         let setup = self.setup(world);
         self.drive(|io| restore::run(io, setup, way)).await.ok().unwrap()
     }

@@ -6,4 +6,5 @@ mod account;
 mod crash;
 mod element;
 mod restore;
+mod roster;
 mod world;

@@ -1,13 +1,14 @@
 //! The services, and what can go wrong.
 
 use std::{
+    cell::RefCell,
     rc::Rc,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use keystead_core::policy::Policy;
 use keystead_testbed::{Gpg, KeyKind, KeySpec, Session, Sks, Synapse, SynapseOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::account::Account;
 
@@ -55,6 +56,10 @@ pub(crate) struct World {
     pub(crate) gpg: Gpg,
     keyserver: Sks,
     certifier: String,
+    /// The fingerprint of the one certificate.
+    pub(crate) person: String,
+    /// What the policy has instead of the account's address and the certifier.
+    instead: RefCell<Option<Value>>,
     people: AtomicU32,
 }
 
@@ -69,7 +74,7 @@ impl World {
         keyserver.add_key(&gpg.export(&person).await.unwrap()).await.unwrap();
         let certifier = gpg.export(&certifier).await.unwrap();
         let synapse = Rc::new(synapse);
-        Self { synapse, gpg, keyserver, certifier, people: AtomicU32::new(0) }
+        Self { synapse, gpg, keyserver, certifier, person, instead: RefCell::default(), people: AtomicU32::new(0) }
     }
 
     /// A new account, as Element leaves it after a first login.
@@ -86,17 +91,33 @@ impl World {
         self.synapse.login(name, "a password").await.unwrap()
     }
 
+    /// From now on the policy has this, and neither the account's address nor the certifier.
+    pub(crate) fn change_policy(&self, instead: Value) {
+        self.instead.replace(Some(instead));
+    }
+
+    /// Puts a certificate, or a new copy of one, on the key server.
+    pub(crate) async fn publish(&self, certificate: &str) {
+        self.keyserver.add_key(certificate).await.unwrap();
+    }
+
     /// The policy that names the account's address and the certifier.
     pub(crate) fn policy(&self, user: &str) -> Policy {
-        let policy = json!({
+        let mut policy = json!({
             "deployments": [{
                 "origin": "http://localhost:8080",
                 "homeserver": self.synapse.url(),
                 "server_name": self.synapse.server_name(),
             }],
-            "account": { "user_id": user, "address": ADDRESS },
-            "directory": { "hkp": [self.keyserver.url()], "certifiers": [self.certifier] },
+            "directory": { "hkp": [self.keyserver.url()] },
         });
+        match &*self.instead.borrow() {
+            Some(Value::Object(instead)) => policy.as_object_mut().unwrap().extend(instead.clone()),
+            _ => {
+                policy["account"] = json!({ "user_id": user, "address": ADDRESS });
+                policy["directory"]["certifiers"] = json!([self.certifier]);
+            }
+        }
         Policy::parse(&policy).map_err(|e| (e.code, e.path)).unwrap()
     }
 }
