@@ -124,6 +124,19 @@ fn every_chromium_id_in_the_docs_is_the_extensions() {
     }
 }
 
+#[test]
+fn packages_that_the_docs_build_exist() {
+    let lock = read("Cargo.lock");
+    for page in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/policy.md", "docs/adr/0001-openpgp-backend.md"]
+    {
+        for named in read(page).split("cargo build --release -p ").skip(1) {
+            let name = named.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap();
+            assert!(lock.contains(&format!("name = \"{name}\"\n")), "{page}: {name}");
+        }
+    }
+}
+
 /// The browser refuses to ask for a site that the manifest does not list; the person could then not go on.
 #[test]
 fn the_extension_may_ask_for_every_site_that_a_policy_may_name() {

@@ -138,6 +138,8 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
         (root.join("static/icons"), "icons"),
         (root.join("static/_locales"), "_locales"),
         (root.join("static/policy.managed.json"), "policy.managed.json"),
+        (root.join("LICENSE"), "LICENSE"),
+        (root.join("static/licenses"), "licenses"),
     ];
     for (from, to) in parts {
         copy(&from, &whole.join(to))?;
