@@ -10,9 +10,12 @@
 
   let background;
   let waiting = true;
+  let typed;
 
   const connect = () => {
     background = api.runtime.connect({ name: "page" });
+    // A background that is started anew has forgotten it.
+    if (typed) background.postMessage(typed);
     background.onMessage.addListener((message) => {
       if (message.do === "wait") waiting = message.on;
       else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
@@ -39,16 +42,21 @@
     }
   };
 
-  port1.onmessage = ({ data }) => send(data);
+  port1.onmessage = ({ data }) => {
+    // A name that was typed counts for the login it was typed at.
+    if (data?.tell === "signed_out") typed = undefined;
+    if (data?.tell !== "typed") send(data);
+  };
   // The background lost its ports when it was stopped, and has something to do again.
   api.runtime.onMessage.addListener(() => {
     if (!background) revive();
   });
 
-  const typed = (event) => {
+  const type = (event) => {
     if (event.isTrusted && event.target?.id === "mx_LoginForm_username") {
-      send({ tell: "typed", name: String(event.target.value).slice(0, 255) });
+      typed = { tell: "typed", name: String(event.target.value).slice(0, 255), at: Date.now() };
+      send(typed);
     }
   };
-  for (const kind of ["change", "input"]) document.addEventListener(kind, typed, true);
+  for (const kind of ["change", "input"]) document.addEventListener(kind, type, true);
 })();

@@ -73,7 +73,11 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
     let Ok(message) = serde_json::from_value::<FromPage>(message) else { return };
     let Some(origin) = state.pages.borrow().get(&page).map(|p| p.origin.clone()) else { return };
     match message {
-        FromPage::Tell(Tell::Typed { name }) => state.live(&origin, |live| live.typed = Some((name, clock::now()))),
+        FromPage::Tell(Tell::Typed { name, at }) => {
+            // A clock that was set back must not make a name last for ever.
+            let at = at.min(clock::now());
+            state.live(&origin, |live| live.typed = Some((name, at)));
+        }
         FromPage::Tell(Tell::Session(session)) => deployment::session(state, page, &origin, session),
         FromPage::Tell(Tell::SignedOut) => deployment::signed_out(state, page, &origin),
         FromPage::Tell(Tell::Done { id, answer }) => {

@@ -3,6 +3,7 @@
 use keystead_core::{
     effect::PageAnswer,
     ident::{DeviceId, UserId},
+    time::UnixMillis,
 };
 use serde::Deserialize;
 
@@ -28,6 +29,8 @@ pub(crate) enum Tell {
     Typed {
         /// The name.
         name: String,
+        /// When.
+        at: UnixMillis,
     },
     /// A command is done.
     Done {
