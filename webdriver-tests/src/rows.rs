@@ -1,5 +1,6 @@
 //! Tables of tests: each row has a name and a browser, runs by itself, and prints how it went and how long it took.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::Write as _;
@@ -11,6 +12,9 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 
 use crate::{BrowserKind, Company};
+
+/// How many browsers run side by side.
+const LANES: usize = 2;
 
 /// What a row does.
 pub type Doing<'c> = Pin<Box<dyn Future<Output = Result<()>> + 'c>>;
@@ -33,8 +37,8 @@ impl<'c> Rows<'c> {
     }
 }
 
-/// Runs the rows whose names contain one of the command's arguments (all, if there is none): those of one browser one
-/// after the other, both browsers side by side. This is the `main` of a test binary.
+/// Runs the rows whose names contain one of the command's arguments (all, if there is none), in the order of the table and
+/// two side by side: of one browser, or one of each. This is the `main` of a test binary.
 #[allow(clippy::print_stdout, clippy::print_stderr)]
 pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, &mut Rows<'c>) + Clone) -> ExitCode {
     let wanted = wanted_rows(std::env::args().skip(1));
@@ -48,14 +52,15 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
         }
     };
     println!("{name}: services ready in {:.1} s", started.elapsed().as_secs_f64());
-    let mut lanes: Vec<VecDeque<Row<'_>>> = Vec::new();
+    let mut tables: Vec<RefCell<VecDeque<Row<'_>>>> = Vec::new();
     for kind in kinds {
         let mut rows = Rows::default();
         add.clone()(&company, kind, &mut rows);
         rows.0.retain(|row| wanted.is_empty() || wanted.iter().any(|part| row.name.contains(part)));
-        lanes.push(rows.0.into());
+        tables.push(RefCell::new(rows.0.into()));
     }
-    let lanes = lanes.into_iter().map(run_lane);
+    let each = (LANES / tables.len().max(1)).max(1);
+    let lanes = tables.iter().flat_map(|table| std::iter::repeat_n(table, each)).map(run_lane);
     let outcomes: Vec<(usize, usize)> = join_all(lanes).await;
     let (passed, failed) = outcomes.into_iter().fold((0, 0), |(p, f), (passed, failed)| (p + passed, f + failed));
     println!("{name}: {passed} passed, {failed} failed, {:.1} s", started.elapsed().as_secs_f64());
@@ -76,9 +81,10 @@ fn wanted_rows(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 #[allow(clippy::print_stdout)]
-async fn run_lane(mut lane: VecDeque<Row<'_>>) -> (usize, usize) {
+async fn run_lane(table: &RefCell<VecDeque<Row<'_>>>) -> (usize, usize) {
     let (mut passed, mut failed) = (0, 0);
-    while let Some(Row { name, kind, doing }) = lane.pop_front() {
+    loop {
+        let Some(Row { name, kind, doing }) = table.borrow_mut().pop_front() else { break };
         let started = Instant::now();
         let outcome = doing.await;
         let seconds = started.elapsed().as_secs_f64();
@@ -96,6 +102,25 @@ async fn run_lane(mut lane: VecDeque<Row<'_>>) -> (usize, usize) {
         let _ = std::io::stdout().flush();
     }
     (passed, failed)
+}
+
+/// Runs one of many places of a row, and prints it as rows are.
+///
+/// # Errors
+/// As the doing.
+#[allow(clippy::print_stdout)]
+pub async fn note<T>(kind: BrowserKind, name: &str, doing: impl Future<Output = Result<T>>) -> Result<T> {
+    let started = Instant::now();
+    let outcome = doing.await;
+    let (seconds, browser) = (started.elapsed().as_secs_f64(), kind.name());
+    match &outcome {
+        Ok(_) => println!("     ok {seconds:5.1} s  {browser:8}  {name}"),
+        Err(error) => {
+            println!("   FAIL {seconds:5.1} s  {browser:8}  {name}\n        {}", in_short(&format!("{error:#}")))
+        }
+    }
+    let _ = std::io::stdout().flush();
+    outcome
 }
 
 /// Without the drivers' stack traces.

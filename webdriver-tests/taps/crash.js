@@ -4,8 +4,7 @@
     const witness = "WITNESS";
     const fetchOwn = globalThis.fetch.bind(globalThis);
     const api = globalThis.browser ?? chrome;
-    let count = 0;
-    const over = (name) => fetchOwn(`${witness}/point?n=${count++}&name=${encodeURIComponent(name)}`, { cache: "no-store" });
+    const over = (name) => fetchOwn(`${witness}/point?name=${encodeURIComponent(name)}`, { cache: "no-store" }).catch(() => {});
 
     let batch;
     globalThis.fetch = async (request, init) => {

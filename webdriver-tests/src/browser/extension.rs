@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -65,6 +65,17 @@ impl Extension {
         let path = self.dir().join(script);
         let own = fs::read_to_string(&path).with_context(|| format!("the extension has no {script}"))?;
         Ok(fs::write(path, format!("{ear}\n{own}"))?)
+    }
+
+    /// Replaces a piece of one of the extension's own scripts.
+    ///
+    /// # Errors
+    /// If the piece is not there.
+    pub fn replace_in(&self, script: &str, piece: &str, with: &str) -> Result<()> {
+        let path = self.dir().join(script);
+        let own = fs::read_to_string(&path).with_context(|| format!("the extension has no {script}"))?;
+        ensure!(own.contains(piece), "{script} does not say {piece} any more");
+        Ok(fs::write(path, own.replace(piece, with))?)
     }
 
     /// Adds a file to the extension's folder.

@@ -112,6 +112,18 @@ impl Browser {
         done
     }
 
+    /// Makes a new window the page's.
+    pub(crate) async fn go_to_new_window(&mut self) -> Result<()> {
+        let session = self.session().clone();
+        // WebDriver needs a window to speak from, and the one it had is closed.
+        let left = session.windows().await?.into_iter().next().context("no window is left")?;
+        session.switch_to_window(left).await?;
+        let window = session.new_window().await?;
+        session.switch_to_window(window.clone()).await?;
+        self.page = window;
+        Ok(())
+    }
+
     /// Opens a window, not a tab: the page's tab must not fall asleep in the background.
     async fn open_own_window(&self, path: &str) -> Result<WindowHandle> {
         let window = self.session().new_window().await?;

@@ -3,6 +3,7 @@
 //! One table a file; each row has its own account, deployment, browser and profile, and shares the homeserver and the key
 //! server with the others. Arguments pick rows by parts of their names.
 
+mod crashes;
 mod first_login;
 mod hostile_homeserver;
 mod hostile_keyserver;
@@ -10,6 +11,7 @@ mod leaks;
 mod own_wishes;
 mod recipients;
 mod scene;
+mod troubles;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ async fn main() -> ExitCode {
         hostile_homeserver::add(company, kind, rows);
         own_wishes::add(company, kind, rows);
         leaks::add(company, kind, rows);
+        troubles::add(company, kind, rows);
+        crashes::add(company, kind, rows);
         recipients::add(company, kind, rows);
     })
     .await
