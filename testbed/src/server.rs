@@ -24,7 +24,15 @@ pub(crate) type Reply = Result<Response<Body>, Box<dyn Error + Send + Sync>>;
 pub(crate) struct Server {
     address: SocketAddr,
     task: JoinHandle<()>,
-    reachable: watch::Sender<bool>,
+    network: watch::Sender<Network>,
+}
+
+/// The state of the network in front of a server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Network {
+    cut: bool,
+    /// How often it was cut: a cut that was mended at once has broken the connections all the same.
+    cuts: usize,
 }
 
 impl Server {
@@ -37,14 +45,14 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (reachable, network) = watch::channel(true);
+        let (sender, network) = watch::channel(Network::default());
         let task = runtime()?.spawn(async move {
             // Binding happened above; only a runtime that shuts down can refuse the listener.
             if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
                 accept(listener, network, handler).await;
             }
         });
-        Ok(Self { address, task, reachable })
+        Ok(Self { address, task, network: sender })
     }
 
     /// The server's address, such as `http://127.0.0.1:4711`.
@@ -54,7 +62,10 @@ impl Server {
 
     /// Cuts all connections and every new one, or lets new ones in again.
     pub(crate) fn set_reachable(&self, reachable: bool) {
-        self.reachable.send_replace(reachable);
+        self.network.send_modify(|network| {
+            network.cuts += usize::from(!reachable);
+            network.cut = !reachable;
+        });
     }
 }
 
@@ -73,17 +84,18 @@ pub(crate) fn runtime() -> Result<&'static Runtime> {
     RUNTIME.as_ref().map_err(|error| anyhow!("cannot start the testbed's runtime: {error}"))
 }
 
-async fn accept<H, F>(listener: tokio::net::TcpListener, mut network: watch::Receiver<bool>, handler: H)
+async fn accept<H, F>(listener: tokio::net::TcpListener, mut network: watch::Receiver<Network>, handler: H)
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
     let mut connections = JoinSet::new();
+    let mut cuts = 0;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                if !*network.borrow() {
+                if network.borrow().cut {
                     // Reset instead of a polite end: this is what a cut network looks like from the other side.
                     let _ = stream.set_zero_linger();
                     continue;
@@ -100,7 +112,8 @@ where
                 if changed.is_err() {
                     return;
                 }
-                if !*network.borrow() {
+                let now = network.borrow_and_update().cuts;
+                if std::mem::replace(&mut cuts, now) != now {
                     connections.abort_all();
                 }
             }

@@ -123,16 +123,26 @@ async fn the_network_can_be_cut_and_mended() {
     let url = format!("{}/config.json", proxy.url());
     let http = Client::new();
     proxy.add(Rule::on_any("/stalled", Action::Stall));
-    let stalled = tokio::spawn(http.get(format!("{}/stalled", proxy.url())).send());
+    let stall = async |so_far: usize| {
+        let stalled = tokio::spawn(http.get(format!("{}/stalled", proxy.url())).send());
+        while proxy.requests().len() <= so_far {
+            tokio::task::yield_now().await;
+        }
+        stalled
+    };
+    let stalled = stall(0).await;
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
-    while proxy.requests().len() < 2 {
-        tokio::task::yield_now().await;
-    }
 
     proxy.cut();
     stalled.await.unwrap().unwrap_err();
     http.get(&url).send().await.unwrap_err();
     proxy.mend();
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
+
+    let stalled = stall(proxy.requests().len()).await;
+    proxy.cut();
+    proxy.mend();
+    stalled.await.unwrap().unwrap_err();
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
 
     drop(proxy);
