@@ -1,8 +1,10 @@
 //! The beginning and the end of a session.
 
+use std::time::Duration;
+
 use super::{
     pair::Typed,
-    record::{AccountRecord, DeviceSeen},
+    record::{AccountRecord, DeviceSeen, LoginBegun},
 };
 use crate::{
     bridge::Session,
@@ -15,6 +17,9 @@ use crate::{
     },
     recovery::VaultError,
 };
+
+/// How long a name that was typed belongs to the login that follows it.
+pub const TYPED_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why a session is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +38,7 @@ impl Coded for LoginError {
 }
 
 /// Asks the homeserver whose session it is. A device that this browser has not seen before is a login now; the name that
-/// was typed at it, where one was seen, is remembered for it.
+/// was typed at it, where one was seen, is remembered for it: before the homeserver is asked, so that it outlives a crash.
 ///
 /// # Errors
 /// [`Stop`] where the homeserver cannot be asked or says something else than the page.
@@ -44,21 +49,25 @@ pub async fn confirm(
     device: &DeviceId,
     typed: Option<&str>,
 ) -> Result<Session, Stop> {
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    if let Some(text) = typed {
+        let login = LoginBegun { device_id: device.clone(), typed: Typed::read(text, user), at: io.now() };
+        record.change(&io, origin, |record| record.begun = Some(login.clone())).await?;
+    }
     let response = Homeserver::new(&io).send(session::whoami()).await?;
     let whoami = session::read_whoami(&response)?;
     if whoami.user_id != *user || whoami.device_id.as_ref() != Some(device) {
         return Err(LoginError::OtherAccount.into());
     }
-    let mut record = AccountRecord::load(&io, origin, user).await?;
     // Where a name was typed, that was a login, under whatever device ID: the homeserver chooses those.
-    if typed.is_some() || !record.devices.contains_key(device) {
-        let since = io.now();
-        let typed = typed.map(|text| Typed::read(text, user));
+    if record.begun.is_some() || !record.devices.contains_key(device) {
+        let now = io.now();
         let seen = |record: &mut AccountRecord| {
-            let seen = record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen::new(since));
-            if let Some(typed) = &typed {
+            let seen = record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen::new(now));
+            let this = |login: &LoginBegun| login.device_id == *device && now.since(login.at) < TYPED_LIMIT;
+            if let Some(login) = record.begun.take().filter(this) {
                 seen.end_login();
-                seen.typed = typed.clone();
+                seen.typed = login.typed;
             }
         };
         record.change(&io, origin, seen).await?;
@@ -73,17 +82,28 @@ pub async fn confirm(
 /// [`Stop`] where the store fails.
 pub async fn leave(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
     let mut record = AccountRecord::load(&io, origin, user).await?;
-    record.change(&io, origin, |record| record.devices.values_mut().for_each(DeviceSeen::end_login)).await?;
+    if record.is_new() {
+        return Ok(());
+    }
+    let left = |record: &mut AccountRecord| {
+        record.begun = None;
+        record.devices.values_mut().for_each(DeviceSeen::end_login);
+    };
+    record.change(&io, origin, left).await?;
     Ok(())
 }
 
 /// After a logout: what opens the recovery key goes. The wrapped copies always; the wrapping keys unless the policy has them
 /// kept, so that a later login of the same browser can open the account again with the copy that the server has. What was
-/// seen and decided stays, and so does the sealed recovery.
+/// seen and decided stays, and so does the sealed recovery. Of an account that was never seen nothing is noted.
 ///
 /// # Errors
 /// [`Stop`] where the vault or the store fails.
 pub async fn end(io: Io, origin: &Origin, user: &UserId, keep_wrapping_keys: bool) -> Result<(), Stop> {
+    let mut record = AccountRecord::load(&io, origin, user).await?;
+    if record.is_new() {
+        return Ok(());
+    }
     if !keep_wrapping_keys {
         let Answer::Ids(ids) = io.ask(Effect::Vault(VaultCommand::Ids)).await else {
             return Err(VaultError::Failed.into());
@@ -94,7 +114,6 @@ pub async fn end(io: Io, origin: &Origin, user: &UserId, keep_wrapping_keys: boo
             }
         }
     }
-    let mut record = AccountRecord::load(&io, origin, user).await?;
     record.change(&io, origin, AccountRecord::end_session).await?;
     Ok(())
 }

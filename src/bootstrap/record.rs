@@ -93,6 +93,17 @@ impl DeviceSeen {
     }
 }
 
+/// A login that the homeserver has not confirmed yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginBegun {
+    /// The session's device, by the page's word.
+    pub device_id: DeviceId,
+    /// What was typed.
+    pub typed: Typed,
+    /// When it was begun.
+    pub at: UnixMillis,
+}
+
 /// What is known of one account on one deployment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccountRecord {
@@ -118,6 +129,10 @@ pub struct AccountRecord {
     /// The client was asked to make a key backup in place of one that nobody signed; not asked twice.
     #[serde(default)]
     pub backup_replaced: bool,
+    /// What was typed at a login, while the homeserver is being asked whose session it is: nobody types it again after a
+    /// crash.
+    #[serde(default)]
+    pub begun: Option<LoginBegun>,
     /// The devices of this browser's sessions.
     pub devices: BTreeMap<DeviceId, DeviceSeen>,
     /// Certificates seen for this account, armored: a revocation once seen is kept.
@@ -176,6 +191,7 @@ impl AccountRecord {
             believed: None,
             replaced: Vec::new(),
             backup_replaced: false,
+            begun: None,
             devices: BTreeMap::new(),
             certificates: Vec::new(),
             revoked: Vec::new(),
@@ -209,6 +225,12 @@ impl AccountRecord {
     pub fn parse(text: &str) -> Result<Self, RecordError> {
         let Saved::V1(record) = serde_json::from_str(text).map_err(|_| RecordError::Unreadable)?;
         Ok(Self { saved: Some(text.to_owned()), ..record })
+    }
+
+    /// Was there none in the store when this was read?
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.saved.is_none()
     }
 
     /// The record as it is saved.
@@ -338,6 +360,7 @@ impl AccountRecord {
 
     /// What remains when the session ends: what was seen, and no way to a recovery key.
     pub fn end_session(&mut self) {
+        self.begun = None;
         self.devices.values_mut().for_each(DeviceSeen::end_login);
         for key in &mut self.keys {
             key.wrapped = None;
