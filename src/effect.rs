@@ -162,6 +162,12 @@ pub enum PageCommand {
     /// Have the client take its secrets from secret storage over the bridge: verify its own device, load the backup key,
     /// and leave the view that asks the person to confirm the identity.
     Restore,
+    /// Have the client publish the cross-signing keys that it made and did not come to publish: what a first login does by
+    /// itself, where that was interrupted.
+    MakeIdentity {
+        /// A client that has none makes some; unless its own set-up ran in this page.
+        anew: bool,
+    },
     /// Have the client make a new key backup, signed by its own identity.
     MakeBackup,
     /// Have the client make one authenticated call (it refreshes its token if it must) and hand over the token it has.
@@ -282,6 +288,7 @@ impl Effect {
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
             Self::Page(PageCommand::StoreSecrets) => "page store_secrets".into(),
             Self::Page(PageCommand::Restore) => "page restore".into(),
+            Self::Page(PageCommand::MakeIdentity { .. }) => "page make_identity".into(),
             Self::Page(PageCommand::MakeBackup) => "page make_backup".into(),
             Self::Page(PageCommand::RenewToken) => "page renew_token".into(),
             Self::Page(PageCommand::Readiness) => "page readiness".into(),

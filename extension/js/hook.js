@@ -91,6 +91,9 @@
     tell(session);
   };
 
+  // Element's own set-up at a first login ran, or runs, in this document.
+  const ownSetup = () => window.mxInitialCryptoStore?.status !== undefined;
+
   const commands = {
     async await_account_data({ kind, content }) {
       const client = currentClient();
@@ -108,7 +111,31 @@
         client.on("accountData", look);
       });
     },
-    store_secrets: () => currentClient().getCrypto().bootstrapSecretStorage({}),
+    async make_identity({ anew }) {
+      const crypto = currentClient().getCrypto();
+      const upload = (request) => request(null);
+      const { privateKeysCachedLocally: own } = await crypto.getCrossSigningStatus();
+      if (own.masterKey && own.selfSigningKey && own.userSigningKey) {
+        // The client's own second try publishes nothing.
+        const requests = await crypto.olmMachine.bootstrapCrossSigning(false);
+        for (const kind of ["uploadKeysRequest", "uploadSigningKeysRequest", "uploadSignaturesRequest"]) {
+          if (requests[kind]) await crypto.outgoingRequestProcessor.makeOutgoingRequest(requests[kind], upload);
+        }
+      } else if (anew && !ownSetup() && !(await crypto.userHasCrossSigningKeys(undefined, true))) {
+        await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: upload });
+      } else {
+        throw new Error("no keys to publish");
+      }
+    },
+    async store_secrets() {
+      const client = currentClient();
+      const [user, device] = [client.getUserId(), client.getDeviceId()];
+      const crypto = client.getCrypto();
+      // Element's own set-up, if it was interrupted, may have come no further than to publish the identity.
+      const signed = ownSetup() || (await crypto.getDeviceVerificationStatus(user, device))?.signedByOwner;
+      if (!signed) await crypto.crossSignDevice(device);
+      await crypto.bootstrapSecretStorage({});
+    },
     make_backup: () => currentClient().getCrypto().resetKeyBackup(),
     // What Element itself does after "use recovery key", with secret storage served by the background.
     async restore() {
@@ -141,8 +168,8 @@
       else waiting?.resolve(message);
     } else if (message.do === "introduce") {
       introduce(true);
-    } else if (message.do === "orphaned") {
-      for (const { reject } of asked.values()) reject(new Error("the extension was updated"));
+    } else if (message.do === "lost") {
+      for (const { reject } of asked.values()) reject(new Error("the extension was stopped"));
       asked.clear();
     } else if (Object.hasOwn(commands, message.do)) {
       try {
@@ -173,10 +200,11 @@
   watch("matrixChat", look);
   watch("mxDispatcher", (dispatcher) => {
     dispatcher?.register?.(({ action }) => {
-      if (action === "on_logged_out") {
+      if (action === "on_logged_out" && introduced) {
+        const { user_id } = JSON.parse(introduced);
         introduced = "";
         ours = undefined;
-        tell({ tell: "signed_out" });
+        tell({ tell: "signed_out", user_id });
       }
       // The view changes after the action was handled.
       setTimeout(look);

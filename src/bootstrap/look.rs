@@ -116,12 +116,16 @@ struct Documents {
 /// Reads the account and decides whether it is ours to set up.
 pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<Looked, End> {
     let mut documents = read(scene).await?;
+    if PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.is_none() {
+        documents = make_identity(scene, record, documents).await?;
+    }
     let identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
     if record.master_key.as_ref().is_some_and(|seen| seen != identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
     let found = whose(scene, record, &documents).await?;
     let mut pauses = BACKUP_READS;
+    let mut made = false;
     let backup = loop {
         if let Some(trusted) = documents.backup.as_ref().and_then(|backup| identity.check_backup(backup).ok()) {
             break trusted;
@@ -138,12 +142,13 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
                 pauses -= 1;
                 scene.io.ask(Effect::SleepUntil(scene.io.now().plus(BACKUP_PAUSE))).await;
             }
-            None => make_backup(scene).await?,
+            None if made => return Err(LookError::BackupUntrusted.into()),
+            None => {
+                made = true;
+                make_backup(scene).await?;
+            }
         }
         documents = read(scene).await?;
-        if documents.backup.is_none() && pauses == 0 {
-            return Err(LookError::BackupUntrusted.into());
-        }
     };
     Ok(Looked { found, identity, backup, sealed: documents.sealed, present: documents.present })
 }
@@ -167,6 +172,23 @@ async fn make_backup(scene: &Scene<'_>) -> Result<(), End> {
     match scene.io.ask(Effect::Page(PageCommand::MakeBackup)).await {
         Answer::Page(PageAnswer::Done) => Ok(()),
         _ => Err(LookError::Page.into()),
+    }
+}
+
+/// A client makes its identity at a first login; one that was interrupted there never publishes it. So it is asked to, and
+/// the account is read again. New keys are made only where neither this browser nor the account itself shows that there has
+/// been an identity, which then a homeserver hides.
+async fn make_identity(scene: &Scene<'_>, record: &AccountRecord, documents: Documents) -> Result<Documents, End> {
+    let anew = record.master_key.is_none()
+        && record.keys.is_empty()
+        && !documents.declined
+        && default_key(&documents).is_none()
+        && documents.backup.is_none()
+        && documents.present.iter().all(|(_, ids)| ids.is_empty())
+        && documents.sealed.is_empty();
+    match scene.io.ask(Effect::Page(PageCommand::MakeIdentity { anew })).await {
+        Answer::Page(PageAnswer::Done) => read(scene).await,
+        _ => Ok(documents),
     }
 }
 
@@ -206,10 +228,15 @@ async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
     })
 }
 
+/// The default key's id, if there is one.
+fn default_key(documents: &Documents) -> Option<String> {
+    let document = documents.default_key.clone()?;
+    serde_json::from_value::<DefaultKey>(document).ok()?.key.filter(|id| !id.is_empty())
+}
+
 /// Decides whose secret storage it is, or that the account is to be left alone.
 async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents) -> Result<Found, End> {
-    let default_key = documents.default_key.clone().and_then(|v| serde_json::from_value::<DefaultKey>(v).ok()?.key);
-    let Some(default_key) = default_key.filter(|k| !k.is_empty()) else {
+    let Some(default_key) = default_key(documents) else {
         if documents.declined && !scene.setup.policy.bootstrap_required() {
             return Err(End::Leave(State::Declined, Some(Code::RecDeclined)));
         }

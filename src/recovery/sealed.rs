@@ -157,6 +157,12 @@ pub struct SealedDocument {
 }
 
 impl SealedDocument {
+    /// Is there no entry of any form?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The entry for a key, if there is one of this version's form.
     #[must_use]
     pub fn entry(&self, id: &KeyId) -> Option<RecoveryEntry> {

@@ -62,6 +62,16 @@ impl Account {
         Self::on(world, session, element, MemoryVault::default(), MemoryStore::default()).await
     }
 
+    /// The same, where Element was interrupted before it published anything.
+    pub(crate) async fn bare(world: &World, session: &Session) -> Self {
+        Self::on(world, session, Rc::new(Element::make()), MemoryVault::default(), MemoryStore::default()).await
+    }
+
+    /// Element publishes the first half of its own set-up.
+    pub(crate) async fn publish_identity(&self) {
+        self.element.publish_identity(&self.synapse, &self.session).await;
+    }
+
     /// The same account on a browser that has never seen it.
     pub(crate) async fn elsewhere(&self, world: &World) -> Self {
         let session = world.log_in(self.user.as_str()).await;
@@ -265,6 +275,15 @@ impl Account {
         }
         if command == PageCommand::Readiness {
             return Ok(PageAnswer::Ready(Readiness { holds_secrets: true }));
+        }
+        if let PageCommand::MakeIdentity { anew } = command {
+            if !anew {
+                return Ok(PageAnswer::Failed);
+            }
+            self.publish_identity().await;
+        }
+        if command == PageCommand::MakeBackup {
+            self.element.publish_backup(&self.synapse, &self.session).await;
         }
         if command == PageCommand::StoreSecrets {
             let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };

@@ -16,35 +16,51 @@ pub(crate) struct Element {
 }
 
 impl Element {
+    /// Makes everything, and publishes nothing.
+    pub(crate) fn make() -> Self {
+        Self { seeds: secret_name::ALL.map(|name| (name, SecretBytes::<32>::make_random().unwrap())) }
+    }
+
     /// Makes and publishes everything.
     pub(crate) async fn set_up(synapse: &Synapse, session: &Session) -> Self {
-        let seed = || SecretBytes::<32>::make_random().unwrap();
-        let [master, self_signing, user_signing, backup] = [seed(), seed(), seed(), seed()];
+        let element = Self::make();
+        element.publish_identity(synapse, session).await;
+        element.publish_backup(synapse, session).await;
+        element
+    }
+
+    /// The first half of what it does.
+    pub(crate) async fn publish_identity(&self, synapse: &Synapse, session: &Session) {
+        let [(_, master), (_, self_signing), (_, user_signing), _] = &self.seeds;
         let user = UserId::parse(&session.user_id).unwrap();
         let document = |usage: &str, seed: &SecretBytes<32>| {
             let public = derive_public(seed);
             let key =
                 json!({ "user_id": user.as_str(), "usage": [usage], "keys": { public.key_id(): public.to_base64() } });
             let mut key = object(key);
-            sign_json(&mut key, &user, &derive_public(&master).key_id(), &master).unwrap();
+            sign_json(&mut key, &user, &derive_public(master).key_id(), master).unwrap();
             Value::Object(key)
         };
         let keys = json!({
-            "master_key": document("master", &master),
-            "self_signing_key": document("self_signing", &self_signing),
-            "user_signing_key": document("user_signing", &user_signing),
+            "master_key": document("master", master),
+            "self_signing_key": document("self_signing", self_signing),
+            "user_signing_key": document("user_signing", user_signing),
         });
         let token = Some(session.access_token.as_str());
         let upload = "/_matrix/client/v3/keys/device_signing/upload";
         synapse.call(Method::POST, upload, token, Some(&keys)).await.unwrap().ok().unwrap();
-        let mut auth_data = object(json!({ "public_key": derive_backup_public(&backup) }));
-        sign_json(&mut auth_data, &user, &derive_public(&master).key_id(), &master).unwrap();
+    }
+
+    /// The second half.
+    pub(crate) async fn publish_backup(&self, synapse: &Synapse, session: &Session) {
+        let [(_, master), _, _, (_, backup)] = &self.seeds;
+        let user = UserId::parse(&session.user_id).unwrap();
+        let token = Some(session.access_token.as_str());
+        let mut auth_data = object(json!({ "public_key": derive_backup_public(backup) }));
+        sign_json(&mut auth_data, &user, &derive_public(master).key_id(), master).unwrap();
         let version = json!({ "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": auth_data });
         let path = "/_matrix/client/v3/room_keys/version";
         synapse.call(Method::POST, path, token, Some(&version)).await.unwrap().ok().unwrap();
-        let names = secret_name::ALL;
-        let seeds = [(names[0], master), (names[1], self_signing), (names[2], user_signing), (names[3], backup)];
-        Self { seeds }
     }
 
     /// Publishes a session's device keys, as the client does at its login.

@@ -5,6 +5,7 @@
 mod account;
 mod crash;
 mod element;
+mod interrupted;
 mod restore;
 mod roster;
 mod world;

@@ -79,10 +79,18 @@ impl World {
 
     /// A new account, as Element leaves it after a first login.
     pub(crate) async fn hire(&self) -> Account {
+        Account::new(self, &self.first_log_in().await).await
+    }
+
+    /// A new account, as an Element leaves it that was interrupted at its first login.
+    pub(crate) async fn hire_bare(&self) -> Account {
+        Account::bare(self, &self.first_log_in().await).await
+    }
+
+    async fn first_log_in(&self) -> Session {
         let name = format!("person{}", self.people.fetch_add(1, Ordering::Relaxed));
         self.synapse.register_user(&name, "a password").await.unwrap();
-        let session = self.synapse.login(&name, "a password").await.unwrap();
-        Account::new(self, &session).await
+        self.synapse.login(&name, "a password").await.unwrap()
     }
 
     /// One more session of an account.

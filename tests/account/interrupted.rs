@@ -1,0 +1,40 @@
+//! Element's own set-up, interrupted: what it did not come to is made, once, and never over an identity that is hidden.
+
+use keystead_core::{error::Code, status::State};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn what_element_did_not_come_to_is_made() {
+    let world = World::start().await;
+    for with_identity in [false, true] {
+        let account = world.hire_bare().await;
+        if with_identity {
+            account.publish_identity().await;
+        }
+        let outcome = account.start(&world, None).await.expect("nothing stops it");
+        assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+        account.is_whole(&world).await.unwrap();
+        let made = |name: &str| account.trace().iter().filter(|effect| effect.as_str() == name).count();
+        assert_eq!((made("page make_identity"), made("page make_backup")), (usize::from(!with_identity), 1));
+    }
+}
+
+#[tokio::test]
+async fn no_identity_is_made_where_something_tells_of_one() {
+    let world = World::start().await;
+    let traces = [
+        ("m.secret_storage.default_key", json!({ "key": "somebodys" })),
+        ("io.keystead.recovery", json!({ "keys": { "ours": {} } })),
+        ("m.cross_signing.self_signing", json!({ "encrypted": { "somebodys": {} } })),
+        ("m.org.matrix.custom.backup_disabled", json!({ "disabled": true })),
+    ];
+    for (kind, content) in traces {
+        let account = world.hire_bare().await;
+        account.put(&world, kind, &content).await;
+        let outcome = account.start(&world, None).await.expect("nothing stops it");
+        assert_eq!(outcome.progress.problem.map(|(code, _)| code), Some(Code::RecNoIdentity), "{kind}");
+        assert!(!account.trace().iter().any(|effect| effect == "page make_backup"), "{kind}");
+    }
+}
