@@ -14,22 +14,25 @@
 
   const connect = () => {
     background = api.runtime.connect({ name: "page" });
-    // A background that is started anew has forgotten it.
+    // A background that is started anew has forgotten it; one that knows whose login it was says so.
     if (typed) background.postMessage(typed);
     background.onMessage.addListener((message) => {
       if (message.do === "wait") waiting = message.on;
       else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
+      else if (message.do === "known") typed = undefined;
       else port1.postMessage(message);
     });
     background.onDisconnect.addListener(() => {
       void api.runtime.lastError;
       background = undefined;
+      // What it was asked, nobody answers any more.
+      port1.postMessage({ do: "lost" });
       // The browser stops idle backgrounds. Under way, we start it again; else the next message does.
       if (waiting) setTimeout(() => background ?? revive(), 1000);
     });
   };
   const revive = () => {
-    if (!api.runtime?.id) return port1.postMessage({ do: "orphaned" });
+    if (!api.runtime?.id) return port1.postMessage({ do: "lost" });
     connect();
     port1.postMessage({ do: "introduce" });
   };
@@ -38,12 +41,11 @@
       if (!background) connect();
       background.postMessage(message);
     } catch {
-      port1.postMessage({ do: "orphaned" });
+      port1.postMessage({ do: "lost" });
     }
   };
 
   port1.onmessage = ({ data }) => {
-    // A name that was typed counts for the login it was typed at.
     if (data?.tell === "signed_out") typed = undefined;
     if (data?.tell !== "typed") send(data);
   };

@@ -13,7 +13,7 @@ use keystead_core::{
 use wasm_bindgen::JsValue;
 
 use crate::{
-    adapter::database::Database,
+    adapter::{clock, database::Database},
     deployment::{self, Live},
     pages::Page,
     policy,
@@ -37,7 +37,8 @@ impl State {
             policy: RefCell::default(),
             pages: RefCell::default(),
             deployments: RefCell::default(),
-            next_command: Cell::new(0),
+            // What a page was asked by a background that was stopped meanwhile, it answers to this one: no id comes twice.
+            next_command: Cell::new(clock::now().0 as u32),
             ended: RefCell::default(),
         }))
     }

@@ -1,10 +1,10 @@
 //! The flows of one deployment: when they start, and where what they say goes.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use futures_channel::oneshot;
 use keystead_core::{
-    bootstrap::{self, Setup, login, record::AccountRecord},
+    bootstrap::{self, Outcome, Setup, login, record::AccountRecord},
     ident::{Origin, UserId},
     identity::PublicKey,
     policy::Retention,
@@ -23,9 +23,6 @@ use crate::{
     pages,
     protocol::Session,
 };
-
-/// How long a typed name belongs to the login that follows it.
-const TYPED_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What is known of a deployment while the background runs.
 #[derive(Default)]
@@ -80,11 +77,13 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
                 Ok(confirmed) => {
                     // The record has it now. The next login may be somebody else's.
                     state.live(&origin, |live| live.typed = None);
+                    pages::send(&state, page, &json!({ "do": "known" }));
                     change(&state, page, |p| p.confirmed = Some(confirmed));
                 }
                 Err(stop) => {
-                    let problem = Some((stop.code, clock::now()));
-                    report(&state, &origin, Progress { state: Stage::Failed, problem, ..Progress::default() });
+                    let outcome = Outcome::of_login(stop, clock::now());
+                    report(&state, &origin, outcome.progress);
+                    come_back(&state, &origin, outcome.retry_at).await;
                 }
             }
         }
@@ -124,7 +123,7 @@ fn change(state: &State, page: u32, change: impl FnOnce(&mut pages::Page)) {
 /// The name that was typed, if that was not too long ago to belong to this login.
 fn typed(state: &State, origin: &Origin) -> Option<String> {
     let now = clock::now();
-    let recent = |(name, at): &(String, UnixMillis)| !name.is_empty() && now.since(*at) < TYPED_LIMIT;
+    let recent = |(name, at): &(String, UnixMillis)| !name.is_empty() && now.since(*at) < login::TYPED_LIMIT;
     state.live(origin, |live| live.typed.clone().filter(recent).map(|(name, _)| name))
 }
 
@@ -144,12 +143,12 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
             tell_pages(state, origin, true);
             let user = setup.user_id.clone();
             let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
-            tell_pages(state, origin, outcome.retry_at.is_some());
-            if let Some(at) = outcome.retry_at {
-                webextension::set_alarm(origin.as_str(), at).await;
-            }
+            come_back(state, origin, outcome.retry_at).await;
         } else if let Some(setup) = setup(state, origin, |session| session.unverified) {
             restore(state, origin, setup).await;
+        } else {
+            // A session that could not be confirmed may be now.
+            pages::send_all(state, origin, &json!({ "do": "introduce" }));
         }
         if !state.live(origin, |live| live.again) {
             break;
@@ -219,17 +218,19 @@ fn setup(state: &State, origin: &Origin, far_enough: impl Fn(&Session) -> bool) 
 
 /// Has the pages of a deployment cover what Element shows while it waits for the person, or uncover it.
 fn cover_pages(state: &State, origin: &Origin, on: bool) {
-    for page in state.pages.borrow().iter().filter(|(_, p)| p.origin == *origin).map(|(id, _)| *id).collect::<Vec<_>>()
-    {
-        pages::send(state, page, &json!({ "do": "cover", "on": on }));
-    }
+    pages::send_all(state, origin, &json!({ "do": "cover", "on": on }));
 }
 
 /// Tells the relays whether there is something that the background must be started again for.
 fn tell_pages(state: &State, origin: &Origin, waiting: bool) {
-    for page in state.pages.borrow().iter().filter(|(_, p)| p.origin == *origin).map(|(id, _)| *id).collect::<Vec<_>>()
-    {
-        pages::send(state, page, &json!({ "do": "wait", "on": waiting }));
+    pages::send_all(state, origin, &json!({ "do": "wait", "on": waiting }));
+}
+
+/// Has the deployment looked at again at this time, or not.
+async fn come_back(state: &State, origin: &Origin, at: Option<UnixMillis>) {
+    tell_pages(state, origin, at.is_some());
+    if let Some(at) = at {
+        webextension::set_alarm(origin.as_str(), at).await;
     }
 }
 
@@ -243,32 +244,28 @@ pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
     });
 }
 
-/// The person logged out: what opens the recovery key goes, as the policy says.
-pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin) {
-    let session = {
-        let mut pages = state.pages.borrow_mut();
-        let Some(page) = pages.get_mut(&page) else { return };
-        if page.session.take().is_none() {
-            return;
-        }
-        page.confirmed.take()
-    };
+/// The person logged out: what opens the recovery key goes, as the policy says. A background that was started by this
+/// message has not heard of the session before.
+pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin, user: UserId) {
+    change(state, page, |page| {
+        page.session = None;
+        page.confirmed = None;
+    });
     state.live(origin, |live| {
         live.account = None;
         live.progress = Progress { state: Stage::SignedOut, ..Progress::default() };
         live.to_keep = None;
         live.typed = None;
     });
-    let Some(session) = session else { return };
-    state.end_session(origin, &session.user_id);
+    state.end_session(origin, &user);
     let retention = state.policy.borrow().policy.as_ref().map(|p| p.retention());
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {
-        let mut driver = Driver::new(&state, &origin, &session.user_id);
+        let mut driver = Driver::new(&state, &origin, &user);
         let _ = if retention == Some(Retention::Never) {
-            driver.run(|io| login::end(io, &origin, &session.user_id, false)).await
+            driver.run(|io| login::end(io, &origin, &user, false)).await
         } else {
-            driver.run(|io| login::leave(io, &origin, &session.user_id)).await
+            driver.run(|io| login::leave(io, &origin, &user)).await
         };
         report(&state, &origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     });

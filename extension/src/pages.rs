@@ -79,7 +79,7 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
             state.live(&origin, |live| live.typed = Some((name, at)));
         }
         FromPage::Tell(Tell::Session(session)) => deployment::session(state, page, &origin, session),
-        FromPage::Tell(Tell::SignedOut) => deployment::signed_out(state, page, &origin),
+        FromPage::Tell(Tell::SignedOut { user_id }) => deployment::signed_out(state, page, &origin, user_id),
         FromPage::Tell(Tell::Done { id, answer }) => {
             let waiting = state.pages.borrow_mut().get_mut(&page).and_then(|p| p.commands.remove(&id));
             if let Some(waiting) = waiting {
@@ -93,6 +93,13 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
 /// Sends something to a page.
 pub(crate) fn send(state: &State, page: u32, message: &Value) {
     if let Some(page) = state.pages.borrow().get(&page) {
+        page.port.send(message);
+    }
+}
+
+/// Sends something to every page of a deployment.
+pub(crate) fn send_all(state: &State, origin: &Origin, message: &Value) {
+    for page in state.pages.borrow().values().filter(|page| page.origin == *origin) {
         page.port.send(message);
     }
 }

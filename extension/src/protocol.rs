@@ -24,7 +24,10 @@ pub(crate) enum Tell {
     /// Who is logged in.
     Session(Session),
     /// The person logged out.
-    SignedOut,
+    SignedOut {
+        /// Who.
+        user_id: UserId,
+    },
     /// The name the person typed at login, so far.
     Typed {
         /// The name.

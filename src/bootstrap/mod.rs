@@ -72,6 +72,17 @@ pub struct Outcome {
     pub retry_at: Option<UnixMillis>,
 }
 
+impl Outcome {
+    /// How it stands where [`login::confirm`] could not confirm a session. A session that is somebody else's stays so.
+    #[must_use]
+    pub fn of_login(stop: Stop, now: UnixMillis) -> Self {
+        let Stop { code, not_before } = stop;
+        let retry_at = (code != Code::DirOtherAccount).then(|| not_before.unwrap_or(now).max(now.plus(RETRY)));
+        let progress = Progress { state: State::Failed, problem: Some((code, now)), retry_at, ..Progress::default() };
+        Self { progress, retry_at }
+    }
+}
+
 /// What a step needs from its surroundings.
 pub(crate) struct Scene<'a> {
     pub(crate) io: &'a Io,
