@@ -1,15 +1,13 @@
 //! What a person does in Element Web.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use memchr::memmem;
 use serde_json::Value;
 use thirtyfour::extensions::query::ElementQueryable;
 use thirtyfour::{By, WebElement};
 
-use crate::{Browser, BrowserKind, PATIENCE, State, until};
+use crate::{Browser, PATIENCE, State, until};
 
 /// Element's view once the person is logged in and Element's own set-up is over.
 const LOGGED_IN: u64 = 8;
@@ -81,33 +79,32 @@ impl Browser {
         Ok(())
     }
 
-    /// Opens Element as long after a crash as Element waits for a tab that held its session lock and is gone: then it asks
-    /// nothing.
+    /// What Element keeps in Local Storage.
+    ///
+    /// # Errors
+    /// If the page cannot be asked.
+    pub async fn local_storage(&self) -> Result<Value> {
+        let script = "const all = {};
+            for (let at = 0; at < page.localStorage.length; at += 1) {
+                const key = page.localStorage.key(at);
+                all[key] = page.localStorage.getItem(key);
+            }
+            return all;";
+        self.in_page(script, vec![]).await
+    }
+
+    /// Opens Element after a crash that came when Local Storage was as in `stored`, which browsers write to the disk in their
+    /// own time (Chromium up to a minute later), and as long after it as Element waits for a tab that held its session lock.
     ///
     /// # Errors
     /// If the browser refuses.
-    pub async fn open_some_time_later(&self, element: &str) -> Result<()> {
+    pub async fn open_after_crash(&self, element: &str, stored: Value) -> Result<()> {
+        let script = "for (const [key, value] of Object.entries(arguments[0])) page.localStorage.setItem(key, value);
+            page.localStorage.removeItem('react_sdk_session_lock_ping');";
         self.session().goto(format!("{element}/config.json")).await?;
-        self.in_page("page.localStorage.removeItem('react_sdk_session_lock_ping');", vec![]).await?;
+        self.in_page(script, vec![stored]).await?;
         self.session().goto(element).await?;
         Ok(())
-    }
-
-    /// Waits until the browser has written the login to the disk: browsers keep what a page stores in memory for some
-    /// seconds.
-    ///
-    /// # Errors
-    /// If it does not come to that.
-    pub async fn wait_until_login_is_saved(&self) -> Result<()> {
-        let device = self.in_page("return page.localStorage.getItem('mx_device_id');", vec![]).await?;
-        let device = device.as_str().context("the page has no session")?.as_bytes().to_owned();
-        let profile = self.profile();
-        let folders = match self.kind() {
-            BrowserKind::Chromium => profile.join("Default/Local Storage"),
-            BrowserKind::Firefox => profile.join("storage/default"),
-        };
-        let saved = async || Ok(holds(&folders, &device).then_some(()));
-        until("the login on the disk", PATIENCE, saved).await
     }
 
     /// Element's view, by its number.
@@ -169,21 +166,6 @@ impl Browser {
         let query = self.session().query(By::XPath(button(text))).wait(PATIENCE, Duration::from_millis(50));
         query.and_enabled().and_displayed().first().await.with_context(|| format!("the page has no button {text:?}"))
     }
-}
-
-/// Is this in one of Local Storage's files, as one byte or two bytes a letter?
-fn holds(dir: &Path, text: &[u8]) -> bool {
-    let wide: Vec<u8> = text.iter().flat_map(|byte| [*byte, 0]).collect();
-    let Ok(entries) = std::fs::read_dir(dir) else { return false };
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            return holds(&path, text);
-        }
-        let of_local_storage = path.components().any(|part| part.as_os_str() == "ls" || part.as_os_str() == "leveldb");
-        let bytes = if of_local_storage { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        memmem::find(&bytes, text).is_some() || memmem::find(&bytes, &wide).is_some()
-    })
 }
 
 /// Element's buttons are `button` or elements with that role.

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage, headed};
+use super::{BrowserOptions, cage, downloads, headed};
 
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
@@ -65,6 +65,9 @@ pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
-        "goog:chromeOptions": { "args": arguments },
+        "goog:chromeOptions": {
+            "args": arguments,
+            "prefs": { "download.default_directory": downloads(private), "download.prompt_for_download": false },
+        },
     })
 }

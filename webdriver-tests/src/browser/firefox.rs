@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage, headed};
+use super::{BrowserOptions, cage, downloads, headed};
 
 /// Geckodriver on a port, and beside it a Firefox with the policy of this run.
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
@@ -79,6 +79,8 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
                 "extensions.webextensions.keepStorageOnUninstall": true,
                 "extensions.webextensions.keepUuidOnUninstall": true,
                 "browser.tabs.unloadOnLowMemory": false,
+                "browser.download.folderList": 2,
+                "browser.download.dir": downloads(private),
             },
         },
     }))

@@ -108,6 +108,7 @@ impl Browser {
         let private = tempfile::Builder::new().prefix("keystead-browser-").tempdir()?;
         let private = Arc::new(private);
         fs::create_dir(private.path().join("profile"))?;
+        fs::create_dir(downloads(private.path()))?;
         let (driver, session) = open(kind, private.path(), &options, 0).await?;
         let page = session.window().await?;
         let extension_url = extension_url(kind, &session, &options).await?;
@@ -130,6 +131,12 @@ impl Browser {
     #[must_use]
     pub fn profile(&self) -> PathBuf {
         self.private.path().join("profile")
+    }
+
+    /// Where the browser puts what a person saves.
+    #[must_use]
+    pub fn downloads(&self) -> PathBuf {
+        downloads(self.private.path())
     }
 
     /// Everything that driver and browser printed since the last start; in Firefox with the consoles of all pages.
@@ -211,6 +218,10 @@ fn kill(id: u32) -> Result<()> {
         bail!("no process {id}");
     }
     Ok(())
+}
+
+fn downloads(private: &Path) -> PathBuf {
+    private.join("downloads")
 }
 
 fn output(private: &Path, starts: u32) -> PathBuf {

@@ -59,6 +59,27 @@ impl Browser {
         .await
     }
 
+    /// How many wrapping keys the vault holds.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn wrapping_keys(&self) -> Result<u64> {
+        const COUNT: &str = r"
+            const done = arguments[0];
+            const opening = indexedDB.open('keystead');
+            opening.onerror = () => done(null);
+            opening.onsuccess = () => {
+                const counting = opening.result.transaction('wrapping_keys').objectStore('wrapping_keys').count();
+                counting.onsuccess = () => { opening.result.close(); done(counting.result); };
+                counting.onerror = () => done(null);
+            };
+        ";
+        self.in_own_page(async |session| {
+            session.execute_async(COUNT, vec![]).await?.json().as_u64().context("the vault cannot be counted")
+        })
+        .await
+    }
+
     /// Removes the vault's wrapping keys, as a browser that cleans up does.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //!
 //! The list of places is the trace of an undisturbed run in the same browser, so a new effect is a new place by itself; a
 //! place that a run does not come to fails. By default every place is interrupted in one way, each way at every few places;
-//! with `KEYSTEAD_EVERY_CRASH` set, every place in every way. (The core's own crash tests do so without a browser, at reads
+//! with `KEYSTEAD_EVERY_CRASH` set, every place in every way; `KEYSTEAD_CRASH` picks some by a part of what is printed of
+//! them. (The core's own crash tests do so without a browser, at reads
 //! of the store and the vault as well: these change nothing that a start could find.)
 //!
 //! One employee after the other sits down at the same browser, logs in, is interrupted, and logs out when all is well.
@@ -75,11 +76,15 @@ async fn everywhere(company: &Company, kind: BrowserKind, trace: Rc<OnceCell<Vec
         trace.get_or_try_init(async || table.insert(Table::lay(company, kind).await?).undisturbed(company).await);
     let trace = trace.await?;
     ensure!(trace.len() >= SHORTEST, "a trace of {} effects is not a whole set-up", trace.len());
+    let only = std::env::var("KEYSTEAD_CRASH").ok();
     let mut failed = Vec::new();
     let mut rows = 0;
     for (index, place) in trace.iter().enumerate().filter(|(index, _)| index % PARTS == part) {
         for crash in ways(index, kind) {
             let row = format!("{crash:?} lost after {place}");
+            if only.as_deref().is_some_and(|only| !row.contains(only)) {
+                continue;
+            }
             let doing = async {
                 let table = match table.take() {
                     Some(table) => table,
@@ -180,24 +185,49 @@ impl Table {
                 Ok(())
             }
             Crash::Browser => {
-                self.browser.wait_until_login_is_saved().await?;
+                let stored = self.browser.local_storage().await?;
                 self.browser.kill()?;
                 self.browser.start_again().await?;
                 self.browser.wait_until_installed().await?;
-                self.browser.open_some_time_later(&element).await
+                self.browser.open_after_crash(&element, stored).await
             }
             Crash::Network => {
                 self.desk.homeserver.cut();
                 self.desk.keyserver.cut();
                 self.release();
-                let told = |state| matches!(state, State::Failed | State::Waiting | State::Complete);
-                let what = "the popup to tell of the network";
-                self.browser.wait_for(what, PATIENCE, |seen| told(seen.progress.state)).await?;
+                until("somebody to tell of the network", PATIENCE, async || self.network_is_missed().await).await?;
                 self.desk.homeserver.mend();
                 self.desk.keyserver.mend();
-                Ok(())
+                // Element's own set-up does not begin again by itself.
+                if self.elements_set_up().await?.as_deref() == Some("error") {
+                    self.browser.press("Retry").await
+                } else {
+                    Ok(())
+                }
             }
         }
+    }
+
+    /// The popup tells of the network; or, before there is a run, Element itself.
+    async fn network_is_missed(&self) -> Result<Option<()>> {
+        let status = self.browser.status().await?;
+        let progress = &status.deployments.first().context("no deployment")?.progress;
+        let told = matches!(progress.state, State::Failed | State::Waiting | State::Complete);
+        let before = progress.step.is_none()
+            && (self.elements_set_up().await?.as_deref() == Some("error") || self.sync_is_lost().await?);
+        if told || before { Ok(Some(())) } else { bail!("the popup shows: {status}") }
+    }
+
+    async fn sync_is_lost(&self) -> Result<bool> {
+        let script = "return page.mxMatrixClientPeg?.get?.()?.getSyncState?.() ?? null;";
+        let state = self.browser.in_page(script, vec![]).await?;
+        Ok(["ERROR", "RECONNECTING"].contains(&state.as_str().unwrap_or_default()))
+    }
+
+    /// How far Element's own set-up is.
+    async fn elements_set_up(&self) -> Result<Option<String>> {
+        let status = self.browser.in_page("return page.mxInitialCryptoStore?.status ?? null;", vec![]).await?;
+        Ok(status.as_str().map(str::to_owned))
     }
 
     /// Lets the effect that is held be over.

@@ -7,7 +7,9 @@ use keystead_webdriver_tests::rows::{Doing, Rows};
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Employee, PATIENCE, State, until};
 use reqwest::Method;
 use serde_json::{Value, json};
+use thirtyfour::By;
 
+use crate::questions::question;
 use crate::scene::{at_work, complete, retry, usable};
 
 /// The four secrets of an account.
@@ -99,13 +101,29 @@ async fn single_sign_on(company: &Company, kind: BrowserKind, yes: bool) -> Resu
 
     let asked = browser.wait_for_state(State::Confirm, PATIENCE).await?;
     ensure!(asked.progress.code() == Some("KS-DIR-CONFIRM"), "the code is {:?}", asked.progress.code());
-    let question = asked.progress.question.context("the popup asks nothing")?;
+    let asked = asked.progress.question.context("the popup asks nothing")?;
     let wanted = json!([ann.user_id, ann.address, format!("Somebody <{}>", ann.address), fingerprint]);
-    let shown = json!([question["account"], question["address"], question["user_id"], question["fingerprint"]]);
+    let shown = json!([asked["account"], asked["address"], asked["user_id"], asked["fingerprint"]]);
     ensure!(shown == wanted, "the question shows {shown}, not {wanted}");
     company.nothing_set_up(&ann).await?;
 
-    browser.ask(&json!({ "ask": "confirm", "origin": element, "fingerprint": fingerprint, "accept": yes })).await?;
+    browser
+        .in_own_page_at(&question("confirm", &desk), async |session| {
+            let own = |id: &'static str| async move {
+                until(id, PATIENCE, async || Ok(Some(session.find(By::Id(id)).await?))).await
+            };
+            let shown = own("view").await?.text().await?;
+            let plain: String = shown.split_whitespace().collect();
+            for fact in [&ann.user_id, &ann.address, &fingerprint] {
+                ensure!(plain.contains(fact.as_str()), "the page does not show {fact}");
+            }
+            own(if yes { "mine" } else { "not-mine" }).await?.click().await?;
+            until("the page's thanks", PATIENCE, async || {
+                Ok(session.find_all(By::Id("mine")).await?.is_empty().then_some(()))
+            })
+            .await
+        })
+        .await?;
     if yes {
         browser.wait_for_state(State::Complete, PATIENCE).await?;
         company.sealed_to_exactly(&ann, &[&fingerprint]).await?;

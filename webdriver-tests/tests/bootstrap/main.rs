@@ -9,8 +9,11 @@ mod hostile_homeserver;
 mod hostile_keyserver;
 mod leaks;
 mod own_wishes;
+mod questions;
 mod recipients;
+mod roster;
 mod scene;
+mod stops;
 mod troubles;
 
 use std::process::ExitCode;
@@ -25,6 +28,9 @@ async fn main() -> ExitCode {
         hostile_homeserver::add(company, kind, rows);
         own_wishes::add(company, kind, rows);
         leaks::add(company, kind, rows);
+        questions::add(company, kind, rows);
+        roster::add(company, kind, rows);
+        stops::add(company, kind, rows);
         troubles::add(company, kind, rows);
         crashes::add(company, kind, rows);
         recipients::add(company, kind, rows);
