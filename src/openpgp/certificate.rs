@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sequoia_openpgp::{
-    Cert,
+    Cert, Packet,
     cert::CertParser,
     parse::Parse,
     serialize::{Marshal, MarshalInto},
@@ -62,7 +62,7 @@ impl Certificate {
     pub fn parse_all(input: &[u8]) -> Result<Vec<Self>, ParseError> {
         let mut found: Vec<Self> = Vec::new();
         for cert in parse_certs(input)? {
-            let copy = Self::from_cert(cert);
+            let copy = Self::from_cert(cert).ok_or(ParseError::NotAKey)?;
             match found.iter_mut().find(|known| known.cert.fingerprint() == copy.cert.fingerprint()) {
                 Some(known) => *known = known.merge(&copy).unwrap_or(copy),
                 None => found.push(copy),
@@ -71,8 +71,16 @@ impl Certificate {
         Ok(found)
     }
 
-    pub(super) fn from_cert(cert: Cert) -> Self {
-        Self { cert: cert.strip_secret_key_material() }
+    /// The public parts, as far as they can be written again: not everything that is read can be, and whoever puts such a
+    /// thing behind a certificate on a server must not make it one that cannot be kept.
+    pub(super) fn from_cert(cert: Cert) -> Option<Self> {
+        let cert = cert.strip_secret_key_material();
+        if cert.to_vec().is_ok() {
+            return Some(Self { cert });
+        }
+        let packets: Vec<_> = cert.into_packets().filter_map(writable).collect();
+        let cert = Cert::from_packets(packets.into_iter()).ok().filter(|cert| cert.to_vec().is_ok())?;
+        Some(Self { cert })
     }
 
     pub(super) fn cert(&self) -> &Cert {
@@ -126,7 +134,7 @@ impl Certificate {
     /// The certificate as ASCII armor (RFC 9580, section 6).
     #[must_use]
     pub fn to_armored(&self) -> String {
-        // Writing to memory does not fail, and armor is ASCII.
+        // It can be written: that was tried when it was read. Armor is ASCII.
         let bytes = self.cert.armored().to_vec().unwrap_or_default();
         String::from_utf8(bytes).unwrap_or_default()
     }
@@ -135,9 +143,21 @@ impl Certificate {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // Writing to memory does not fail.
+        // It can be written: that was tried when it was read.
         let _ = self.cert.serialize(&mut bytes);
         bytes
+    }
+}
+
+/// The packet, if it can be written; a signature if need be without what it does not cover itself, which anyone can add.
+fn writable(packet: Packet) -> Option<Packet> {
+    match packet {
+        packet if packet.to_vec().is_ok() => Some(packet),
+        Packet::Signature(mut signature) => {
+            signature.unhashed_area_mut().clear();
+            Some(Packet::from(signature)).filter(|packet| packet.to_vec().is_ok())
+        }
+        _ => None,
     }
 }
 

@@ -58,7 +58,7 @@ impl Certificate {
             take(&mut packets, MAX_REVOCATIONS, key.self_revocations());
             take(&mut packets, MAX_SIGNATURES, key.self_signatures());
         }
-        Cert::from_packets(packets.into_iter()).map_or_else(|_| self.clone(), Self::from_cert)
+        Cert::from_packets(packets.into_iter()).ok().and_then(Self::from_cert).unwrap_or_else(|| self.clone())
     }
 }
 

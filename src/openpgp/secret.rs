@@ -32,6 +32,7 @@ const MAX_PLAINTEXT: u64 = 1 << 20;
 /// A certificate with secret keys that need no passphrase (any more).
 pub struct SecretCertificate {
     cert: Cert,
+    certificate: Certificate,
 }
 
 impl SecretCertificate {
@@ -49,14 +50,15 @@ impl SecretCertificate {
             Some(passphrase) => unlock(cert, passphrase).map_err(|_| ParseError::NotAKey)?,
             None => cert,
         };
+        let certificate = Certificate::from_cert(cert.clone()).ok_or(ParseError::NotAKey)?;
         let open = cert.keys().secret().any(|key| key.key().has_unencrypted_secret());
-        if open { Ok(Self { cert }) } else { Err(ParseError::NotAKey) }
+        if open { Ok(Self { cert, certificate }) } else { Err(ParseError::NotAKey) }
     }
 
     /// The certificate without its secrets.
     #[must_use]
     pub fn certificate(&self) -> Certificate {
-        Certificate::from_cert(self.cert.clone())
+        self.certificate.clone()
     }
 
     pub(super) fn cert(&self) -> &Cert {

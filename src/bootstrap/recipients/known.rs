@@ -43,7 +43,9 @@ pub(super) async fn note(
         seen.iter().copied().partition(|certificate| is_meant(certificate));
     let ours: Vec<_> = first.into_iter().chain(rest.into_iter().filter(|certificate| carries(certificate))).collect();
     let (mut kept, mut bytes) = (Vec::new(), 0);
-    for text in ours.iter().map(|certificate| certificate.to_armored()) {
+    // What could not be read again would stop every later run.
+    let readable = |text: &String| Certificate::parse_all(text.as_bytes()).is_ok();
+    for text in ours.iter().map(|certificate| certificate.to_armored()).filter(readable) {
         if kept.len() < MAX_CERTIFICATES && bytes + text.len() <= MAX_BYTES {
             bytes += text.len();
             kept.push(text);
