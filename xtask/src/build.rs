@@ -1,6 +1,7 @@
 //! Builds the unpacked extension into `dist/chromium` and `dist/firefox`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,7 +100,6 @@ fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
 }
 
 fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
-    let bindgen = cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?;
     let mut trunk = Command::new(cargo_command("trunk", &Versions::read()?.cargo.trunk, "trunk")?);
     trunk.args(["build", "--offline", "--cargo-profile", profile.name(), "--dist"]).arg(out);
     trunk.current_dir(paths::root());
@@ -107,9 +107,15 @@ fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     if profile == Profile::Release {
         compiler.set_release_environment(&mut trunk);
     }
-    // Trunk takes the wasm-bindgen that it finds first, and would download one if it found another version.
-    let path = bindgen.parent().map(path_with_first).context("wasm-bindgen stands in no folder")?;
-    trunk.env("PATH", path);
+    // Trunk takes the commands that it finds first. Another wasm-bindgen would do nothing, another cargo everything anew.
+    let first = out.with_extension("commands");
+    fs::create_dir_all(&first)?;
+    let bindgen = cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?;
+    symlink(bindgen, first.join("wasm-bindgen"))?;
+    if let Some(cargo) = compiler.own_cargo() {
+        symlink(cargo, first.join("cargo"))?;
+    }
+    trunk.env("PATH", path_with_first(&first));
     run::loud(&mut trunk)?;
     if profile == Profile::Release {
         for file in files_below(out)?.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "wasm")) {

@@ -43,12 +43,17 @@ impl Compiler {
         run::succeeds_within(&mut rustup, within) && rustup_has_target()
     }
 
+    /// The cargo that goes with it, where it is not the one in `PATH`.
+    pub(crate) fn own_cargo(self) -> Option<&'static str> {
+        match self {
+            Self::Rustup => None,
+            Self::Debian => Some(CARGO),
+        }
+    }
+
     /// `cargo`, set to build for WebAssembly; the caller adds the rest.
     pub(crate) fn cargo(self, subcommand: &str) -> Command {
-        let mut cargo = Command::new(match self {
-            Self::Rustup => "cargo",
-            Self::Debian => CARGO,
-        });
+        let mut cargo = Command::new(self.own_cargo().unwrap_or("cargo"));
         cargo.args([subcommand, "--target", TARGET]).current_dir(paths::root());
         self.set_environment(&mut cargo);
         cargo
