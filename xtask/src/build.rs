@@ -12,7 +12,7 @@ use crate::hosts::Pattern;
 use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
-use crate::{Browser, paths, run};
+use crate::{Browser, licences, paths, run};
 
 /// What rustc puts into WebAssembly by default, and every supported browser runs.
 const WASM_FEATURES: [&str; 6] = [
@@ -66,6 +66,7 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     })?;
     report.step("background", || background(compiler, profile, &stage.join("background")))?;
     report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
+    fs::write(stage.join("libraries.txt"), licences::text()?)?;
     for browser in Browser::ALL {
         report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage, sites))?;
     }
@@ -146,6 +147,7 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
         (root.join("static/policy.managed.json"), "policy.managed.json"),
         (root.join("LICENSE"), "LICENSE"),
         (root.join("static/licenses"), "licenses"),
+        (stage.join("libraries.txt"), "licenses/libraries.txt"),
     ];
     for (from, to) in parts {
         copy(&from, &whole.join(to))?;

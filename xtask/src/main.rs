@@ -5,6 +5,7 @@
 mod build;
 mod demo;
 mod hosts;
+mod licences;
 mod manifest;
 mod package;
 mod paths;
