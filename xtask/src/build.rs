@@ -12,17 +12,7 @@ use crate::hosts::Pattern;
 use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
-use crate::{Browser, licences, paths, run};
-
-/// What rustc puts into WebAssembly by default, and every supported browser runs.
-const WASM_FEATURES: [&str; 6] = [
-    "--enable-bulk-memory",
-    "--enable-multivalue",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
+use crate::{Browser, licences, optimise, paths, run};
 
 /// The background's module, in an unpacked extension.
 pub(crate) const BACKGROUND_MODULE: &str = "background/keystead_extension_bg.wasm";
@@ -97,7 +87,7 @@ fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     let mut bindgen = Command::new(cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?);
     bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(module);
     run::loud(&mut bindgen)?;
-    if profile == Profile::Release { optimise(&out.join("keystead_extension_bg.wasm")) } else { Ok(()) }
+    if profile == Profile::Release { optimise::optimise(&out.join("keystead_extension_bg.wasm")) } else { Ok(()) }
 }
 
 fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
@@ -120,16 +110,10 @@ fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
     run::loud(&mut trunk)?;
     if profile == Profile::Release {
         for file in files_below(out)?.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "wasm")) {
-            optimise(&file)?;
+            optimise::optimise(&file)?;
         }
     }
     Ok(())
-}
-
-fn optimise(module: &Path) -> Result<()> {
-    let mut wasm_opt = Command::new(keystead_tools::node()?);
-    wasm_opt.arg(keystead_tools::wasm_opt()?).arg("-Oz").args(WASM_FEATURES).arg(module).arg("-o").arg(module);
-    run::loud(&mut wasm_opt)
 }
 
 /// Puts one browser's extension together beside its final place, and moves it there.

@@ -7,6 +7,7 @@ mod demo;
 mod hosts;
 mod licences;
 mod manifest;
+mod optimise;
 mod package;
 mod paths;
 mod report;
@@ -127,4 +128,9 @@ fn run(arguments: Arguments) -> Result<()> {
             test::test(&test::Wanted { part, name, browser, element_web })
         }
     }
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

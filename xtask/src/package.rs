@@ -13,7 +13,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use crate::build::{self, Profile};
 use crate::hosts::Pattern;
 use crate::manifest::Manifest;
-use crate::{Browser, paths, size};
+use crate::{Browser, hex, paths, size};
 
 /// What all files of a package may be: readable.
 const MODE: u32 = 0o644;
@@ -88,10 +88,6 @@ fn refuse_local_paths(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
