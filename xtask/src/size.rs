@@ -11,8 +11,9 @@ use flate2::write::GzEncoder;
 
 use crate::build;
 
-/// How large it may be in bytes, optimised and gzipped at level 9: 700 KB, of 1000 bytes each.
-pub(crate) const LIMIT: u64 = 700 * 1000;
+/// How large it may be in bytes, optimised and gzipped at level 9. It must not grow on its way down to 700 KB (of 1000 bytes
+/// each), which is the aim.
+pub(crate) const LIMIT: u64 = 880 * 1000;
 
 /// The size of a module that keeps within the limit.
 pub(crate) struct Size {
