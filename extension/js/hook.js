@@ -13,12 +13,19 @@
 
   let serial = 0;
   const asked = new Map();
-  const tell = (message) => port?.postMessage(message);
-  const ask = (message) =>
+  // A background that was stopped meanwhile hears first whose page this is.
+  let stopped = false;
+  const tell = (message) => {
+    if (stopped && message.tell !== "session" && message.tell !== "signed_out") introduce(true);
+    stopped = false;
+    port?.postMessage(message);
+  };
+  const ask = (question) =>
     new Promise((resolve, reject) => {
       serial += 1;
-      asked.set(serial, { resolve, reject });
-      tell({ ...message, id: serial });
+      const message = { ...question, id: serial };
+      asked.set(serial, { message, resolve, reject });
+      tell(message);
     });
 
   const canonical = (value) =>
@@ -169,8 +176,14 @@
     } else if (message.do === "introduce") {
       introduce(true);
     } else if (message.do === "lost") {
-      for (const { reject } of asked.values()) reject(new Error("the extension was stopped"));
-      asked.clear();
+      stopped = true;
+      const open = [...asked];
+      for (const [id, question] of open) {
+        // Once more: Element knows nothing of backgrounds that are stopped.
+        if (!question.again) tell(question.message);
+        else if (asked.delete(id)) question.reject(new Error("the extension was stopped"));
+        question.again = true;
+      }
     } else if (Object.hasOwn(commands, message.do)) {
       try {
         const ready = await commands[message.do](message);

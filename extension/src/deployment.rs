@@ -80,6 +80,8 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
                     pages::send(&state, page, &json!({ "do": "known" }));
                     change(&state, page, |p| p.confirmed = Some(confirmed));
                 }
+                // The person logged out meanwhile.
+                Err(_) if state.pages.borrow().get(&page).is_none_or(|p| p.session.is_none()) => {}
                 Err(stop) => {
                     let outcome = Outcome::of_login(stop, clock::now());
                     report(&state, &origin, outcome.progress);
@@ -87,7 +89,7 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
                 }
             }
         }
-        change(&state, page, |p| p.confirming = false);
+        change(&state, page, pages::Page::end_confirming);
         // What the page said meanwhile counts.
         let ready = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.ready);
         let stuck = |p: &pages::Page| p.confirmed.is_some() && p.session.as_ref().is_some_and(|s| s.stuck);

@@ -40,6 +40,7 @@ pub(crate) struct Page {
     pub(crate) confirming: bool,
     commands: BTreeMap<u32, oneshot::Sender<PageAnswer>>,
     open_requests: usize,
+    until_confirmed: Vec<oneshot::Sender<()>>,
 }
 
 /// A page connected. One that the policy does not name is not listened to.
@@ -59,6 +60,7 @@ pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
         confirming: false,
         commands: BTreeMap::new(),
         open_requests: 0,
+        until_confirmed: Vec::new(),
     };
     state.pages.borrow_mut().insert(page, page_state);
 }
@@ -141,8 +143,30 @@ pub(crate) fn token(state: &State, origin: &Origin, user: &UserId) -> Option<Str
     pages.values().rev().find(session).and_then(|p| p.session.as_ref().map(|s| s.token.clone()))
 }
 
+impl Page {
+    /// The homeserver has been asked whose session it is, with whatever outcome.
+    pub(crate) fn end_confirming(&mut self) {
+        self.confirming = false;
+        self.until_confirmed.clear();
+    }
+}
+
+/// Waits while the homeserver is being asked whose session it is.
+async fn confirming(state: &State, page: u32) {
+    let asking = state.pages.borrow_mut().get_mut(&page).filter(|page| page.confirming).map(|page| {
+        let (sender, over) = oneshot::channel();
+        page.until_confirmed.push(sender);
+        over
+    });
+    if let Some(over) = asking {
+        // Nothing is sent: it is over when the other end is dropped.
+        let _ = over.await;
+    }
+}
+
 /// Answers what a page asks of the bridge.
 async fn answer(state: Rc<State>, page: u32, ask: Ask) {
+    confirming(&state, page).await;
     let session = state.pages.borrow_mut().get_mut(&page).and_then(|p| {
         p.open_requests += 1;
         (p.open_requests <= MAX_OPEN_REQUESTS).then(|| p.confirmed.clone()).flatten()

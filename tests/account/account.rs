@@ -4,11 +4,12 @@ use std::{
     cell::{Cell, RefCell},
     future::Future,
     rc::Rc,
+    time::Duration,
 };
 
 use keystead_cli::{Driver, Homeserver, Http, NoPage};
 use keystead_core::{
-    bootstrap::{self, Outcome, Setup, login, record::AccountRecord},
+    bootstrap::{self, Outcome, Setup, login, pair::Typed, record::AccountRecord},
     bridge,
     effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
@@ -81,11 +82,7 @@ impl Account {
 
     /// The same account on the same browser, after a logout and a login.
     pub(crate) async fn again(self, world: &World, keep_wrapping_keys: bool) -> Self {
-        self.drive(|io| login::end(io, &self.session_origin, &self.user, keep_wrapping_keys))
-            .await
-            .ok()
-            .unwrap()
-            .unwrap();
+        self.end(keep_wrapping_keys).await;
         let session = world.log_in(self.user.as_str()).await;
         Self::on(world, &session, self.element, self.driver.vault, self.driver.store).await
     }
@@ -140,6 +137,41 @@ impl Account {
 
     fn device(&self) -> DeviceId {
         DeviceId::parse(&self.session.device_id).unwrap()
+    }
+
+    /// A login, or what a start of the browser makes of it; `None` where the process died or the homeserver said no.
+    pub(crate) async fn begin_login(&self, typed: Option<&str>, fault: Option<Fault>) -> Option<()> {
+        self.trace.borrow_mut().clear();
+        self.fault.set(fault);
+        let device = self.device();
+        let confirmed = self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, typed));
+        confirmed.await.ok()?.ok().map(|_| ())
+    }
+
+    /// The person logs out.
+    pub(crate) async fn log_out(&self) {
+        self.fault.set(None);
+        self.end(false).await;
+    }
+
+    async fn end(&self, keep_wrapping_keys: bool) {
+        let ended = self.drive(|io| login::end(io, &self.session_origin, &self.user, keep_wrapping_keys));
+        ended.await.ok().unwrap().unwrap();
+    }
+
+    /// The first part of its Matrix ID.
+    pub(crate) fn localpart(&self) -> String {
+        self.user.localpart().to_owned()
+    }
+
+    /// Time passes.
+    pub(crate) fn wait(&self, time: Duration) {
+        self.now.set(self.time().plus(time).0);
+    }
+
+    /// What this session's login is known to have begun with.
+    pub(crate) async fn typed(&self) -> Option<Typed> {
+        self.record().await.devices.get(&self.device()).map(|seen| seen.typed.clone())
     }
 
     /// Whose account it is.

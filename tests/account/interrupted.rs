@@ -1,9 +1,14 @@
-//! Element's own set-up, interrupted: what it did not come to is made, once, and never over an identity that is hidden.
+//! Logins that were interrupted. What Element's own set-up did not come to is made, once, and never over an identity that is
+//! hidden; and what the person typed counts for this login, not for a later one.
 
-use keystead_core::{error::Code, status::State};
+use keystead_core::{
+    bootstrap::{login::TYPED_LIMIT, pair::Typed},
+    error::Code,
+    status::State,
+};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Fault, World};
 
 #[tokio::test]
 async fn what_element_did_not_come_to_is_made() {
@@ -37,4 +42,29 @@ async fn no_identity_is_made_where_something_tells_of_one() {
         assert_eq!(outcome.progress.problem.map(|(code, _)| code), Some(Code::RecNoIdentity), "{kind}");
         assert!(!account.trace().iter().any(|effect| effect == "page make_backup"), "{kind}");
     }
+}
+
+#[tokio::test]
+async fn what_was_typed_outlives_a_crash_while_the_homeserver_is_asked() {
+    let world = World::start().await;
+    for (pause, typed) in [(TYPED_LIMIT / 2, Typed::Account), (TYPED_LIMIT, Typed::Nothing)] {
+        let account = world.hire().await;
+        let (begun, asked) = (1, 2);
+        assert_eq!(account.begin_login(Some(&account.localpart()), Some(Fault::DiesAfter(asked))).await, None);
+        assert_eq!(account.trace()[begun..], ["store replace", "http whoami"]);
+        assert_eq!(account.typed().await, None);
+        account.wait(pause);
+        assert_eq!(account.begin_login(None, None).await, Some(()));
+        assert_eq!(account.typed().await, Some(typed));
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_a_login_that_was_never_confirmed() {
+    let world = World::start().await;
+    let account = world.hire().await;
+    account.begin_login(Some(&account.localpart()), Some(Fault::DiesAfter(1))).await;
+    account.log_out().await;
+    assert_eq!(account.begin_login(None, None).await, Some(()));
+    assert_eq!(account.typed().await, Some(Typed::Nothing));
 }

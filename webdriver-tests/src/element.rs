@@ -146,18 +146,6 @@ impl Browser {
         until(&format!("pressing {text:?}"), PATIENCE, pressed).await
     }
 
-    /// Presses the last of several buttons with this text, once there are several.
-    ///
-    /// # Errors
-    /// If it does not come to that.
-    pub async fn press_last(&self, text: &str) -> Result<()> {
-        let several = async || {
-            let found = self.session().find_all(By::XPath(button(text))).await?;
-            Ok(if found.len() > 1 { found.into_iter().next_back() } else { None })
-        };
-        Ok(until(&format!("several buttons {text:?}"), PATIENCE, several).await?.click().await?)
-    }
-
     /// The button with this text, once it is there and can be pressed.
     ///
     /// # Errors

@@ -38,6 +38,24 @@ impl Browser {
         .await
     }
 
+    /// Asks the background as the popup does, and does not wait for the answer.
+    ///
+    /// # Errors
+    /// If the popup does not open.
+    pub async fn tell(&self, message: &Value) -> Result<()> {
+        const TELL: &str = r"
+            const page = window.wrappedJSObject ?? window;
+            const api = page.browser ?? page.chrome;
+            const message = typeof cloneInto === 'function' ? cloneInto(arguments[0], page) : arguments[0];
+            api.runtime.sendMessage(message).then(() => {}, () => {});
+        ";
+        self.in_own_page(async |session| {
+            session.execute(TELL, vec![message.clone()]).await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Waits until the extension has its policy and its scripts are in place, as on a machine where it was installed
     /// before the person sat down at it. Browsers hand a policy over some seconds after a first installation.
     ///

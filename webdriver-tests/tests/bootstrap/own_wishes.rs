@@ -63,7 +63,7 @@ async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
     browser.press("Change recovery key").await?;
     let shown = browser.find(".mx_KeyPanel_key").await?.text().await?;
     browser.press("Continue").await?;
-    browser.find(".mx_KeyForm_password, input[type=password], input[type=text]").await?.send_keys(&shown).await?;
+    browser.find("input[name=recoveryKey]").await?.send_keys(&shown).await?;
     browser.press("Confirm new recovery key").await?;
     let other = async || Ok((company.sealed_recovery(&ann).await.is_err()).then_some(()));
     until("another default key", PATIENCE, other).await?;
@@ -80,7 +80,8 @@ async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
 async fn delete(company: &Company, kind: BrowserKind) -> Result<()> {
     let (ann, desk, browser) = complete(company, kind).await?;
     open_encryption_settings(&browser).await?;
-    browser.find("input[type=checkbox]").await?.click().await?;
+    browser.find("input[name=keyStorage]").await?;
+    browser.in_page("page.document.querySelector('input[name=keyStorage]').click();", vec![]).await?;
     browser.press("Delete key storage").await?;
     let gone = async || {
         let data = company.account_data(&ann).await?;
@@ -101,7 +102,7 @@ async fn reset(company: &Company, kind: BrowserKind) -> Result<()> {
     browser.press("Continue").await?;
     let password = browser.find("input[name=passwordField]").await?;
     password.send_keys(&ann.password).await?;
-    browser.press_last("Continue").await?;
+    browser.find(".mx_InteractiveAuthEntryComponents_passwordSection .mx_Dialog_primary").await?.click().await?;
     let changed = async || Ok((company.identity(&ann).await? != before).then_some(()));
     until("another identity", PATIENCE, changed).await?;
     let after = company.identity(&ann).await?;
