@@ -13,11 +13,11 @@ use super::{
     record::{AccountRecord, KeyStatus, VaultKey},
 };
 use crate::{
-    effect::{Answer, Effect, PageAnswer, PageCommand, Readiness, VaultCommand},
+    effect::{Answer, Effect, HttpResponse, PageAnswer, PageCommand, Readiness, VaultCommand},
     error::{Code, Coded},
     ident::KeyId,
     identity::{BackupTrusted, PublishedIdentity},
-    matrix::{BackupVersion, KeysQueryResponse, account_data, backup, keys},
+    matrix::{BackupVersion, KeysQueryResponse, MatrixError, account_data, backup, keys},
     recovery::{KeyDescription, sealed, secret_name},
     status::State,
 };
@@ -284,9 +284,8 @@ pub(super) async fn glance(scene: &Scene<'_>, record: &AccountRecord) -> Result<
     let kinds = [account_data::DEFAULT_KEY, sealed::ACCOUNT_DATA];
     let responses = scene.homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;
     let [default_key, sealed] = responses.as_slice() else { return Ok(()) };
-    let default_key: Option<DefaultKey> = account_data::read_get(default_key)?;
     let sealed = account_data::read_get(sealed)?.unwrap_or_default();
-    match default_key.and_then(|document| document.key).filter(|key| !key.is_empty()) {
+    match read_default_key(default_key)? {
         Some(key) => match openable(scene, of_ours(record, &key, &sealed)?).await? {
             true => Ok(()),
             false => Err(End::Leave(State::Foreign, Some(Code::RecVaultLost))),
@@ -305,6 +304,11 @@ pub(crate) async fn published_description(scene: &Scene<'_>, id: &KeyId) -> Resu
 /// Reads the default key's id as it is published now.
 pub(crate) async fn published_default_key(scene: &Scene<'_>) -> Result<Option<String>, End> {
     let response = scene.homeserver.send(account_data::get(&scene.setup.user_id, account_data::DEFAULT_KEY)).await?;
-    let document: Option<DefaultKey> = account_data::read_get(&response)?;
+    Ok(read_default_key(&response)?)
+}
+
+/// Reads the default key's id in an answer; `None` where there is none.
+pub(crate) fn read_default_key(response: &HttpResponse) -> Result<Option<String>, MatrixError> {
+    let document: Option<DefaultKey> = account_data::read_get(response)?;
     Ok(document.and_then(|d| d.key).filter(|k| !k.is_empty()))
 }

@@ -14,7 +14,7 @@ use super::{
     switch::Switched,
 };
 use crate::{
-    effect::{Answer, Effect, Io, VaultCommand},
+    effect::{Answer, Effect, HttpRequest, HttpResponse, Io, VaultCommand},
     error::{Code, Coded},
     ident::{KeyId, UserId},
     identity::{BackupTrusted, PublicKey, PublishedIdentity, derive_backup_public, derive_public},
@@ -24,7 +24,7 @@ use crate::{
         keys,
     },
     recovery::{
-        DerivedKeys, EncryptedSecret, SecretDocument, VaultError, decode_seed,
+        DerivedKeys, EncryptedSecret, KeyDescription, SecretDocument, VaultError, decode_seed,
         sealed::{self, SealedDocument},
         secret_name,
     },
@@ -102,22 +102,32 @@ pub(super) async fn prove(
     }
 }
 
+/// Reads everything at once: nothing of it has to be known before the rest is asked for.
 async fn once(scene: &Scene<'_>, record: &AccountRecord, key: &VaultKey) -> Result<SecretsProven, End> {
     let user = &scene.setup.user_id;
-    if look::published_default_key(scene).await?.as_deref() != Some(key.id.as_str())
-        || look::published_description(scene, &key.id).await?.as_ref() != Some(&key.description)
+    let kinds =
+        [account_data::DEFAULT_KEY.to_owned(), account_data::key_description(&key.id), sealed::ACCOUNT_DATA.to_owned()];
+    let mut requests: Vec<_> = kinds.iter().map(|kind| account_data::get(user, kind)).collect();
+    requests.extend(published_requests(user));
+    requests.extend(secret_requests(user));
+    let responses = scene.homeserver.send_all(requests).await?;
+    let [default_key, description, document, keys, backup, secrets @ ..] = responses.as_slice() else {
+        return Err(End::Stop(Stop { code: Code::NetAnswer, not_before: None }));
+    };
+    if look::read_default_key(default_key)?.as_deref() != Some(key.id.as_str())
+        || account_data::read_get::<KeyDescription>(description)?.as_ref() != Some(&key.description)
     {
         return Err(ProveError::Description.into());
     }
-    let response = scene.homeserver.send(account_data::get(user, sealed::ACCOUNT_DATA)).await?;
-    let document: SealedDocument = account_data::read_get(&response)?.unwrap_or_default();
+    let document: SealedDocument = account_data::read_get(document)?.unwrap_or_default();
     if !Wanted::of(record, key).map_err(|_| ProveError::Sealed)?.is_in(&document) {
         return Err(ProveError::Sealed.into());
     }
     let derived = derive(scene.io, key, "").await?;
     key.description.verify(&derived).map_err(|_| ProveError::Description)?;
-    let published = read_published(&scene.homeserver, user).await?;
-    secrets(scene, key, &published).await
+    let published = Published::of(keys, backup, user)?;
+    open_read(scene.io, key, &published, secrets).await?;
+    Ok(SecretsProven(*published.identity.master()))
 }
 
 /// Opens every secret with a key, and compares what they derive with what was published.
@@ -132,18 +142,32 @@ pub(crate) struct Published {
     pub(crate) backup: BackupTrusted,
 }
 
+impl Published {
+    /// Reads the answers to [`published_requests`].
+    fn of(keys: &HttpResponse, backup: &HttpResponse, user: &UserId) -> Result<Self, Stop> {
+        let keys = keys::read_query(keys)?;
+        let identity = PublishedIdentity::read(&keys, user)?.ok_or(look::LookError::NoIdentity)?;
+        let backup = backup::read_version(backup)?.ok_or(look::LookError::BackupUntrusted)?;
+        let backup = identity.check_backup(&backup)?;
+        Ok(Self { identity, backup })
+    }
+}
+
+fn published_requests(user: &UserId) -> [HttpRequest; 2] {
+    [keys::query(user), backup::version()]
+}
+
+fn secret_requests(user: &UserId) -> impl Iterator<Item = HttpRequest> {
+    secret_name::ALL.iter().map(|name| account_data::get(user, name))
+}
+
 /// Reads the identity and the backup that the server publishes.
 pub(crate) async fn read_published(homeserver: &Homeserver<'_>, user: &UserId) -> Result<Published, Stop> {
-    let requests = vec![keys::query(user), backup::version()];
-    let responses = homeserver.send_all(requests).await?;
+    let responses = homeserver.send_all(published_requests(user).to_vec()).await?;
     let [keys, backup] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
-    let keys = keys::read_query(keys)?;
-    let identity = PublishedIdentity::read(&keys, user)?.ok_or(look::LookError::NoIdentity)?;
-    let backup = backup::read_version(backup)?.ok_or(look::LookError::BackupUntrusted)?;
-    let backup = identity.check_backup(&backup)?;
-    Ok(Published { identity, backup })
+    Published::of(keys, backup, user)
 }
 
 /// Reads the four secrets, opens them through the vault and compares what they derive with what is published. They are
@@ -155,8 +179,17 @@ pub(crate) async fn open_all(
     key: &VaultKey,
     published: &Published,
 ) -> Result<Vec<SecretText>, Stop> {
-    let requests = secret_name::ALL.iter().map(|name| account_data::get(user, name)).collect();
-    let responses = homeserver.send_all(requests).await?;
+    let responses = homeserver.send_all(secret_requests(user).collect()).await?;
+    open_read(io, key, published, &responses).await
+}
+
+/// The same, of secrets that were read.
+async fn open_read(
+    io: &Io,
+    key: &VaultKey,
+    published: &Published,
+    responses: &[HttpResponse],
+) -> Result<Vec<SecretText>, Stop> {
     let mut opened = Vec::new();
     for (response, name) in responses.iter().zip(secret_name::ALL) {
         let document: SecretDocument = account_data::read_get(response)?.ok_or(ProveError::Missing)?;

@@ -15,7 +15,8 @@ use crate::{
     error::{Code, Coded},
     events::{self, Event},
     ident::KeyId,
-    matrix::account_data,
+    matrix::{account_data, homeserver::Stop},
+    recovery::KeyDescription,
     status::State,
 };
 
@@ -70,18 +71,25 @@ pub(super) async fn switch(
     let kind = account_data::key_description(&key_id);
     let default = json!({ "key": key_id.as_str() });
     if switched.now {
-        // Somebody else may have been faster: the default key of the last moment wins.
-        if look::published_default_key(scene).await?.is_some_and(|id| id != key_id.as_str()) {
-            return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
-        }
+        // The description of a key that is not the default key means nothing to anybody.
         put(scene, &kind, &content).await?;
-        // A default key whose description was lost on the way would leave the account without usable secret storage.
         let mut there = false;
         for _ in 0..STALE_READS {
             if there {
                 break;
             }
-            there = look::published_description(scene, &key_id).await?.as_ref() == Some(&description);
+            let kinds = [account_data::DEFAULT_KEY, &kind];
+            let requests = kinds.map(|kind| account_data::get(&scene.setup.user_id, kind)).to_vec();
+            let responses = scene.homeserver.send_all(requests).await?;
+            let [default_key, published] = responses.as_slice() else {
+                return Err(End::Stop(Stop { code: Code::NetAnswer, not_before: None }));
+            };
+            // Somebody else may have been faster: the default key of the last moment wins.
+            if look::read_default_key(default_key)?.is_some_and(|id| id != key_id.as_str()) {
+                return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
+            }
+            // A default key whose description was lost on the way would leave the account without usable secret storage.
+            there = account_data::read_get::<KeyDescription>(published)?.as_ref() == Some(&description);
         }
         if !there {
             return Err(ProveError::Description.into());

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::{
     bootstrap::{
+        look,
         prove::{self, Published},
         record::{AccountRecord, VaultKey},
     },
@@ -82,11 +83,16 @@ pub async fn store(io: Io, session: &Session, name: &str, secret: &SecretText) -
 async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     let user = &session.user_id;
-    let Some(key) = current_key(io, &homeserver, session).await? else { return Ok(Answer::Own) };
-    let responses = homeserver.send_all(vec![account_data::get(user, name), keys::query(user)]).await?;
-    let [document, keys] = responses.as_slice() else {
+    let Some(key) = held_key(io, session).await? else { return Ok(Answer::Own) };
+    let requests =
+        vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name), keys::query(user)];
+    let responses = homeserver.send_all(requests).await?;
+    let [default_key, document, keys] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
+    if look::read_default_key(default_key)?.as_deref() != Some(key.id.as_str()) {
+        return Ok(Answer::Own);
+    }
     if let Some(code) = refuses(name, secret, user, keys)? {
         return Ok(Answer::Refused(code));
     }
@@ -238,17 +244,19 @@ struct Aside {
 
 /// The vault's current key, if it is the account's default key right now and the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
+    let Some(key) = held_key(io, session).await? else { return Ok(None) };
+    let response = homeserver.send(account_data::get(&session.user_id, account_data::DEFAULT_KEY)).await?;
+    let ours = look::read_default_key(&response)?.as_deref() == Some(key.id.as_str());
+    Ok(ours.then_some(key))
+}
+
+/// The vault's current key, if the vault can open it.
+async fn held_key(io: &Io, session: &Session) -> Result<Option<VaultKey>, Stop> {
     let record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
     // After a logout there is a current key and no way to it: then Element's own dialog has to work.
     let Some(key) = record.current().filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
     match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
-        crate::effect::Answer::Holds(true) => {}
-        crate::effect::Answer::Holds(false) => return Ok(None),
-        _ => return Err(crate::recovery::VaultError::Failed.into()),
+        crate::effect::Answer::Holds(held) => Ok(held.then_some(key)),
+        _ => Err(crate::recovery::VaultError::Failed.into()),
     }
-    let request = account_data::get(&session.user_id, account_data::DEFAULT_KEY);
-    let response = homeserver.send(request).await?;
-    let document: Option<Value> = account_data::read_get(&response)?;
-    let ours = document.as_ref().and_then(|d| d.get("key")?.as_str()) == Some(key.id.as_str());
-    Ok(ours.then_some(key))
 }

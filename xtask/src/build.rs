@@ -14,6 +14,9 @@ use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
 use crate::{Browser, licences, optimise, paths, run};
 
+/// The package that the background is compiled from.
+const BACKGROUND: &str = "keystead-extension";
+
 /// The background's module, in an unpacked extension.
 pub(crate) const BACKGROUND_MODULE: &str = "background/keystead_extension_bg.wasm";
 
@@ -44,7 +47,6 @@ pub(crate) fn build(profile: Profile) -> Result<()> {
 /// Builds background and pages once, and puts them together for each browser, with access to these sites.
 pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     let report = Report::plain();
-    let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let stage = paths::dist().join(".stage");
     if stage.exists() {
         fs::remove_dir_all(&stage)?;
@@ -54,8 +56,8 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     report.step("dependencies", || {
         run::loud(Command::new("cargo").args(["fetch", "--locked", "--quiet"]).current_dir(paths::root()))
     })?;
-    report.step("background", || background(compiler, profile, &stage.join("background")))?;
-    report.step("pages", || pages(compiler, profile, &stage.join("pages")))?;
+    report.step("background", || web_module(BACKGROUND, profile, &stage.join("background")))?;
+    report.step("pages", || pages(profile, &stage.join("pages")))?;
     fs::write(stage.join("libraries.txt"), licences::text()?)?;
     for browser in Browser::ALL {
         report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage, sites))?;
@@ -65,9 +67,8 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
 
 /// Builds the background alone, as it is released; where its module is then.
 pub(crate) fn background_alone() -> Result<PathBuf> {
-    let compiler = Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")?;
     let out = paths::target().join("size");
-    background(compiler, Profile::Release, &out.join("background"))?;
+    web_module(BACKGROUND, Profile::Release, &out.join("background"))?;
     Ok(out.join(BACKGROUND_MODULE))
 }
 
@@ -76,21 +77,29 @@ pub(crate) fn host_page() -> Result<()> {
     run::loud(Command::new(keystead_tools::node()?).arg("build.mjs").current_dir(paths::host()))
 }
 
-fn background(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
+/// Compiles one package of the workspace to a WebAssembly module and the JavaScript that loads it.
+pub(crate) fn web_module(package: &str, profile: Profile, out: &Path) -> Result<()> {
+    let compiler = compiler()?;
     let mut cargo = compiler.cargo("build");
-    cargo.args(["--package", "keystead-extension", "--profile", profile.name()]);
+    cargo.args(["--package", package, "--profile", profile.name()]);
     if profile == Profile::Release {
         compiler.set_release_environment(&mut cargo);
     }
     run::loud(&mut cargo)?;
-    let module = paths::target().join(TARGET).join(profile.name()).join("keystead_extension.wasm");
+    let name = package.replace('-', "_");
+    let module = paths::target().join(TARGET).join(profile.name()).join(format!("{name}.wasm"));
     let mut bindgen = Command::new(cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?);
     bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(module);
     run::loud(&mut bindgen)?;
-    if profile == Profile::Release { optimise::optimise(&out.join("keystead_extension_bg.wasm")) } else { Ok(()) }
+    if profile == Profile::Release { optimise::optimise(&out.join(format!("{name}_bg.wasm"))) } else { Ok(()) }
 }
 
-fn pages(compiler: Compiler, profile: Profile, out: &Path) -> Result<()> {
+fn compiler() -> Result<Compiler> {
+    Compiler::find().context("no compiler for WebAssembly: run `cargo xtask setup`")
+}
+
+fn pages(profile: Profile, out: &Path) -> Result<()> {
+    let compiler = compiler()?;
     let mut trunk = Command::new(cargo_command("trunk", &Versions::read()?.cargo.trunk, "trunk")?);
     trunk.args(["build", "--offline", "--cargo-profile", profile.name(), "--dist"]).arg(out);
     trunk.current_dir(paths::root());
@@ -150,7 +159,7 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
 }
 
 /// Copies a file, or a folder with everything below it.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let context = || format!("cannot copy {}", from.display());
     if from.is_dir() {
         fs::create_dir_all(to)?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to a person")]
 
+mod bench;
 mod build;
 mod demo;
 mod hosts;
@@ -60,6 +61,23 @@ enum Task {
         /// On this real Element Web build instead of the host page.
         #[arg(long, value_name = "DIR")]
         element_web: Option<PathBuf>,
+    },
+    /// Measure: each figure beside its rival or its floor, in the same run.
+    Bench {
+        /// What to measure; everything if nothing is given.
+        names: Vec<bench::Bench>,
+        /// Print one JSON object a line for each figure.
+        #[arg(long)]
+        json: bool,
+        /// Fail if a figure misses its target.
+        #[arg(long)]
+        gate: bool,
+        /// How often each thing is measured.
+        #[arg(long, value_name = "NUMBER")]
+        runs: Option<usize>,
+        /// Only in this browser.
+        #[arg(long)]
+        browser: Option<Browser>,
     },
     /// Run all tests, or one part of them.
     Test {
@@ -122,6 +140,10 @@ fn run(arguments: Arguments) -> Result<()> {
             demo::check_display(&wanted)?;
             setup::setup()?;
             demo::demo(&wanted)
+        }
+        Task::Bench { names: benches, json, gate, runs, browser } => {
+            setup::setup()?;
+            bench::bench(&bench::Wanted { benches, json, gate, runs, browser })
         }
         Task::Test { part, name, browser, element_web } => {
             setup::setup()?;

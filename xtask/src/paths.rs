@@ -19,6 +19,11 @@ pub(crate) fn host() -> PathBuf {
     root().join("webdriver-tests/host")
 }
 
+/// What benches compare, and its node packages.
+pub(crate) fn bench() -> PathBuf {
+    root().join("webdriver-tests/bench")
+}
+
 /// Cargo's output.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)

@@ -11,14 +11,15 @@ use flate2::write::GzEncoder;
 
 use crate::build;
 
-/// How large it may be in bytes, optimised and gzipped at level 9. It must not grow on its way down to 700 KB (of 1000 bytes
-/// each), which is the aim.
+/// How large it is to be at most, in bytes, optimised and gzipped at level 9: 700 KB, of 1000 bytes each.
+pub(crate) const TARGET: u64 = 700 * 1000;
+/// How large it may be today, measured as [`TARGET`]: it must not grow on its way down to that.
 pub(crate) const LIMIT: u64 = 880 * 1000;
 
-/// The size of a module that keeps within the limit.
+/// The size of a module, in bytes.
 pub(crate) struct Size {
-    plain: u64,
-    gzipped: u64,
+    pub(crate) plain: u64,
+    pub(crate) gzipped: u64,
 }
 
 impl fmt::Display for Size {
@@ -27,12 +28,17 @@ impl fmt::Display for Size {
     }
 }
 
-/// Measures a module; an error if it is larger than it may be.
-pub(crate) fn check(module: &Path) -> Result<Size> {
+/// Measures a module.
+pub(crate) fn measure(module: &Path) -> Result<Size> {
     let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(9));
     encoder.write_all(&bytes)?;
-    let size = Size { plain: u64::try_from(bytes.len())?, gzipped: u64::try_from(encoder.finish()?.len())? };
+    Ok(Size { plain: u64::try_from(bytes.len())?, gzipped: u64::try_from(encoder.finish()?.len())? })
+}
+
+/// Measures a module; an error if it is larger than it may be.
+pub(crate) fn check(module: &Path) -> Result<Size> {
+    let size = measure(module)?;
     if size.gzipped > LIMIT {
         bail!("{} is too large: {size}", module.display());
     }

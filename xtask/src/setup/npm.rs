@@ -1,4 +1,4 @@
-//! Packages from npm: Node itself, wasm-opt, and what the host page is made of.
+//! Packages from npm: Node itself, wasm-opt, what the host page is made of, and what benches compare.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +11,7 @@ use keystead_tools::{node_package, npm_root, on_path};
 use super::Setup;
 use crate::{paths, run};
 
-/// The copy of the lock file that the host page's packages were installed from.
+/// The copy of the lock file that a folder's packages were installed from.
 const INSTALLED_LOCK: &str = "node_modules/.keystead-lock.json";
 
 /// The files that say that Node and wasm-opt are there.
@@ -19,10 +19,19 @@ pub(super) fn binaries(setup: &Setup) -> Vec<PathBuf> {
     packages(setup).map(|package| package.file).to_vec()
 }
 
-/// Whether the host page's packages are those of its lock file.
-pub(super) fn host_packages_are_current() -> bool {
-    let Ok(wanted) = fs::read(paths::host().join("package-lock.json")) else { return true };
-    fs::read(paths::host().join(INSTALLED_LOCK)).is_ok_and(|installed| installed == wanted)
+/// The folders of the work tree that have node packages.
+fn folders() -> [(&'static str, PathBuf); 2] {
+    [("the host page", paths::host()), ("the benches", paths::bench())]
+}
+
+/// Whether every folder's packages are those of its lock file.
+pub(super) fn folders_are_current() -> bool {
+    folders().iter().all(|(_, folder)| is_current(folder))
+}
+
+fn is_current(folder: &Path) -> bool {
+    let Ok(wanted) = fs::read(folder.join("package-lock.json")) else { return true };
+    fs::read(folder.join(INSTALLED_LOCK)).is_ok_and(|installed| installed == wanted)
 }
 
 /// One pinned package in a folder of its own.
@@ -54,7 +63,7 @@ fn packages(setup: &Setup) -> [Package; 2] {
 }
 
 impl Setup {
-    /// Installs Node, wasm-opt and the host page's packages.
+    /// Installs Node, wasm-opt and the packages of the work tree's folders.
     pub(super) fn node_packages(&self) -> Result<()> {
         for package in packages(self) {
             if !package.file.is_file() {
@@ -62,8 +71,8 @@ impl Setup {
                 self.report.step(&spec, || self.install_package(&package, &spec))?;
             }
         }
-        if !host_packages_are_current() {
-            self.report.step("node packages of the host page", || self.install_host_packages())?;
+        for (name, folder) in folders().iter().filter(|(_, folder)| !is_current(folder)) {
+            self.report.step(&format!("node packages of {name}"), || self.install_folder(folder))?;
         }
         Ok(())
     }
@@ -79,10 +88,10 @@ impl Setup {
         fs::rename(&partial, &package.root).context("cannot move the package into place")
     }
 
-    fn install_host_packages(&self) -> Result<()> {
-        let host = paths::host();
-        run::quiet(npm(["ci".as_ref()])?.current_dir(&host), &self.log("host-page"))?;
-        fs::copy(host.join("package-lock.json"), host.join(INSTALLED_LOCK))?;
+    fn install_folder(&self, folder: &Path) -> Result<()> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        run::quiet(npm(["ci".as_ref()])?.current_dir(folder), &self.log(&format!("npm-{name}")))?;
+        fs::copy(folder.join("package-lock.json"), folder.join(INSTALLED_LOCK))?;
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Stamp {
             && system::nothing_missing()
             && crates::nothing_missing()
             && Compiler::find().is_some()
-            && npm::host_packages_are_current()
+            && npm::folders_are_current()
     }
 
     pub(super) fn write(&self) -> Result<()> {

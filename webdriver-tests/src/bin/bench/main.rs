@@ -1,0 +1,129 @@
+//! What `cargo xtask bench` runs: each figure beside its rival or its floor, measured by turns in the same run.
+//!
+//! Everything is measured in real browsers with the extension as people install it, against the real services.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to a person")]
+
+mod bootstrap;
+mod cold_start;
+mod figure;
+mod own_page;
+mod requests;
+mod seal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use keystead_testbed::Gpg;
+use keystead_webdriver_tests::{Browser, BrowserKind, BrowserOptions, Company, Extension};
+use serde_json::Value;
+
+use crate::figure::{Figure, Samples, Target, table};
+
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// The benches to run; all of them if none is given.
+    names: Vec<Name>,
+    /// Print one JSON object a line for each figure.
+    #[arg(long)]
+    json: bool,
+    /// Fail if a figure misses its target.
+    #[arg(long)]
+    gate: bool,
+    /// How often each thing is measured.
+    #[arg(long, default_value_t = 15)]
+    runs: usize,
+    /// The folder of the extension that only answers, with the parts of the seal bench.
+    #[arg(long, value_name = "DIR")]
+    bare: PathBuf,
+    /// The sizes of the background's WebAssembly in bytes: gzipped, raw, and the most it may be gzipped.
+    #[arg(long, num_args = 3, value_names = ["GZIPPED", "RAW", "LIMIT"], required = true)]
+    size: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Name {
+    Bootstrap,
+    Seal,
+    Wasm,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments).await {
+        Ok(figures) => {
+            if !arguments.json {
+                println!("{}", table(&figures));
+            }
+            let missed = figures.iter().any(|figure| figure.holds() == Some(false));
+            if missed && arguments.gate { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
+    let wanted = |name| arguments.names.is_empty() || arguments.names.contains(&name);
+    let kinds = BrowserKind::wanted()?;
+    let mut all = Vec::new();
+    let mut done = |figures: Vec<Figure>| {
+        if arguments.json {
+            figures.iter().for_each(|figure| println!("{}", figure.json()));
+        }
+        all.extend(figures);
+    };
+    eprintln!("load average at the start: {}", load()?);
+    if wanted(Name::Wasm) {
+        done(vec![size(&arguments.size)?]);
+        for kind in &kinds {
+            done(cold_start::bench(*kind, &arguments.bare, arguments.runs).await?);
+        }
+    }
+    if wanted(Name::Seal) {
+        let gpg = Gpg::new()?;
+        for kind in &kinds {
+            done(seal::bench(&gpg, *kind, &arguments.bare, arguments.runs).await?);
+        }
+    }
+    if wanted(Name::Bootstrap) {
+        let company = Company::found().await.context("the services did not start")?;
+        for kind in &kinds {
+            done(bootstrap::bench(&company, *kind, &arguments.bare, arguments.runs).await?);
+        }
+    }
+    eprintln!("load average at the end: {}", load()?);
+    Ok(all)
+}
+
+fn size(sizes: &[f64]) -> Result<Figure> {
+    let [gzipped, raw, limit] = sizes else { anyhow::bail!("--size takes three numbers") };
+    let samples = |size: f64| Samples::from_iter([size]);
+    Ok(Figure {
+        bench: "wasm",
+        figure: "the background's WebAssembly, gzipped".to_owned(),
+        browser: None,
+        unit: "bytes",
+        value: samples(*gzipped),
+        against: Some(("raw", samples(*raw))),
+        target: Some(Target::AtMost(*limit)),
+    })
+}
+
+/// A browser with the extension that only answers.
+async fn bare_browser(kind: BrowserKind, bare: &std::path::Path) -> Result<Browser> {
+    let extension = Extension::copy(kind, bare, &[])?;
+    Browser::start(kind, BrowserOptions { extension, policy: Value::Null }).await
+}
+
+/// How busy the machine was in the last minutes, by its own word: what is measured on a busy one is worth little.
+fn load() -> Result<String> {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_else(|_| "unknown".to_owned());
+    Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" ").trim().to_owned())
+}
