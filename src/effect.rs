@@ -253,7 +253,7 @@ pub enum Effect {
     /// Answer [`Answer::Done`] at this time, or somewhat later.
     SleepUntil(UnixMillis),
     /// Show this; answer [`Answer::Done`] at once.
-    Report(Progress),
+    Report(Box<Progress>),
     /// Have the person keep this recovery key, shown once on a page of the extension; answer [`Answer::Done`] when the
     /// person says so, [`Answer::Failed`] when that will not happen.
     Keep(SecretText),

@@ -88,7 +88,7 @@ impl Driver {
                 Answer::Done
             }
             Effect::Report(progress) => {
-                deployment::report(&self.state, &self.origin, progress);
+                deployment::report(&self.state, &self.origin, *progress);
                 Answer::Done
             }
             Effect::Keep(key) => {

@@ -127,7 +127,7 @@ pub(super) async fn make(
             question: Some(crate::status::Question::Keep),
             ..Progress::default()
         };
-        scene.io.ask(Effect::Report(asking)).await;
+        scene.io.ask(Effect::Report(Box::new(asking))).await;
         if !matches!(scene.io.ask(Effect::Keep(text)).await, Answer::Done) {
             return Err(MakeError::NotKept.into());
         }

@@ -97,7 +97,7 @@ pub(crate) enum End {
     /// The account is in a state that is left alone.
     Leave(State, Option<Code>),
     /// A person must answer first.
-    Ask(Code, Question),
+    Ask(Code, Box<Question>),
 }
 
 impl<E: Into<Stop>> From<E> for End {
@@ -110,7 +110,7 @@ impl Scene<'_> {
     pub(crate) async fn show(&self, progress: &mut Progress, step: StepName) {
         progress.state = State::Working;
         progress.step = Some(step);
-        self.io.ask(Effect::Report(progress.clone())).await;
+        self.io.ask(Effect::Report(Box::new(progress.clone()))).await;
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) async fn conclude(io: &Io, mut progress: Progress, ended: Result<(), 
         Err(End::Ask(code, question)) => {
             progress.state = question.state();
             progress.problem = Some((code, now));
-            progress.question = Some(question);
+            progress.question = Some(*question);
             None
         }
         Err(End::Stop(Stop { code, not_before })) => {
@@ -154,7 +154,7 @@ pub(crate) async fn conclude(io: &Io, mut progress: Progress, ended: Result<(), 
         }
     };
     progress.retry_at = retry_at;
-    io.ask(Effect::Report(progress.clone())).await;
+    io.ask(Effect::Report(Box::new(progress.clone()))).await;
     Outcome { progress, retry_at }
 }
 

@@ -139,7 +139,7 @@ async fn own(
             user_id: accepted.user_id().to_owned(),
             fingerprint: certificate.clone(),
         };
-        return Err(End::Ask(Code::DirConfirm, question));
+        return Err(End::Ask(Code::DirConfirm, Box::new(question)));
     }
     Err(End::Stop(why_not.unwrap_or(Stop { code: Code::DirNoAddress, not_before: None })))
 }

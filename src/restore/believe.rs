@@ -43,5 +43,5 @@ pub(super) async fn believe(
     }
     let account = scene.setup.user_id.clone();
     let security_code = security_code(&account, master_key);
-    Err(End::Ask(Code::RecBelieve, Question::Believe { account, master_key: *master_key, security_code }))
+    Err(End::Ask(Code::RecBelieve, Box::new(Question::Believe { account, master_key: *master_key, security_code })))
 }

@@ -73,7 +73,7 @@ pub(super) async fn open(
         // What does not fit is asked for again, with what is wrong with it.
         return match fitting(scene, found, &text) {
             Ok(key) => given(scene, record, found, key).await,
-            Err(error) => Err(End::Ask(error.code(), question)),
+            Err(error) => Err(End::Ask(error.code(), Box::new(question))),
         };
     }
     let silent = matches!(way, Way::Silent);
@@ -90,7 +90,7 @@ pub(super) async fn open(
     if silent && found.entry.is_none() {
         return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
     }
-    Err(End::Ask(Code::RecRecover, question))
+    Err(End::Ask(Code::RecRecover, Box::new(question)))
 }
 
 /// The copies of the recovery key that this browser wrapped.

@@ -205,11 +205,13 @@ impl World {
             Ok(chosen @ Chosen::Kept(_)) => format!("kept, sealed to {}", roles(&chosen)),
             Err(End::Stop(stop)) => stop.code.as_str().to_owned(),
             Err(End::Leave(state, code)) => format!("{state:?} {}", code.map_or("", Code::as_str)),
-            Err(End::Ask(_, Question::Confirm { account, address, .. })) => {
-                assert_eq!(account, self.user());
-                format!("asks {}", address.as_str())
-            }
-            Err(End::Ask(code, _)) => format!("asks {}", code.as_str()),
+            Err(End::Ask(code, question)) => match *question {
+                Question::Confirm { account, address, .. } => {
+                    assert_eq!(account, self.user());
+                    format!("asks {}", address.as_str())
+                }
+                _ => format!("asks {}", code.as_str()),
+            },
         }
     }
 
