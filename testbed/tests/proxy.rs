@@ -123,14 +123,14 @@ async fn the_network_can_be_cut_and_mended() {
     let url = format!("{}/config.json", proxy.url());
     let http = Client::new();
     proxy.add(Rule::on_any("/stalled", Action::Stall));
-    let stall = async |so_far: usize| {
-        let stalled = tokio::spawn(http.get(format!("{}/stalled", proxy.url())).send());
-        while proxy.requests().len() <= so_far {
+    let stall = || tokio::spawn(http.get(format!("{}/stalled", proxy.url())).send());
+    let more_than = async |count: usize| {
+        while proxy.requests().len() <= count {
             tokio::task::yield_now().await;
         }
-        stalled
     };
-    let stalled = stall(0).await;
+    let stalled = stall();
+    more_than(0).await;
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
 
     proxy.cut();
@@ -139,7 +139,9 @@ async fn the_network_can_be_cut_and_mended() {
     proxy.mend();
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
 
-    let stalled = stall(proxy.requests().len()).await;
+    let so_far = proxy.requests().len();
+    let stalled = stall();
+    more_than(so_far).await;
     proxy.cut();
     proxy.mend();
     stalled.await.unwrap().unwrap_err();
