@@ -48,8 +48,8 @@ pub enum Method {
     Post,
 }
 
-/// One HTTP request. The driver sends no cookies, uses no cache, follows redirects on the same origin only, and gives up
-/// after `timeout_ms` or after `max_bytes` of body.
+/// One HTTP request. The driver sends no cookies, uses no cache, follows redirects on the same origin at most (in the browser
+/// none), and gives up after `timeout_ms` or after `max_bytes` of body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     /// A stable word for traces: what is asked, never of whom.

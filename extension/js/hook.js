@@ -223,6 +223,7 @@
       setTimeout(look);
     });
   });
-  // A refreshed token, or a view that changed without an action, is seen a second later.
+  // A refreshed token, or a view that changed without an action, is seen a second later; sooner while Element comes up.
   setInterval(look, 1000);
+  setInterval(() => ![undefined, 3, 8].includes(window.matrixChat?.state?.view) && look(), 50);
 })();

@@ -23,6 +23,7 @@ pub type Doing<'c> = Pin<Box<dyn Future<Output = Result<()>> + 'c>>;
 pub struct Row<'c> {
     name: String,
     kind: BrowserKind,
+    alone: bool,
     doing: Doing<'c>,
 }
 
@@ -33,7 +34,12 @@ pub struct Rows<'c>(Vec<Row<'c>>);
 impl<'c> Rows<'c> {
     /// Adds a row.
     pub fn add(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
-        self.0.push(Row { name: name.to_owned(), kind, doing: Box::pin(doing) });
+        self.0.push(Row { name: name.to_owned(), kind, alone: false, doing: Box::pin(doing) });
+    }
+
+    /// Adds a row that runs while no other does: it measures time.
+    pub fn add_alone(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
+        self.0.push(Row { name: name.to_owned(), kind, alone: true, doing: Box::pin(doing) });
     }
 }
 
@@ -53,15 +59,18 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
     };
     println!("{name}: services ready in {:.1} s", started.elapsed().as_secs_f64());
     let mut tables: Vec<RefCell<VecDeque<Row<'_>>>> = Vec::new();
+    let mut outcomes = Vec::new();
     for kind in kinds {
         let mut rows = Rows::default();
         add.clone()(&company, kind, &mut rows);
         rows.0.retain(|row| wanted.is_empty() || wanted.iter().any(|part| row.name.contains(part)));
-        tables.push(RefCell::new(rows.0.into()));
+        let (alone, together): (Vec<_>, Vec<_>) = rows.0.into_iter().partition(|row| row.alone);
+        outcomes.push(run_lane(&RefCell::new(alone.into())).await);
+        tables.push(RefCell::new(together.into()));
     }
     let each = (LANES / tables.len().max(1)).max(1);
     let lanes = tables.iter().flat_map(|table| std::iter::repeat_n(table, each)).map(run_lane);
-    let outcomes: Vec<(usize, usize)> = join_all(lanes).await;
+    outcomes.extend(join_all(lanes).await);
     let (passed, failed) = outcomes.into_iter().fold((0, 0), |(p, f), (passed, failed)| (p + passed, f + failed));
     println!("{name}: {passed} passed, {failed} failed, {:.1} s", started.elapsed().as_secs_f64());
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -84,7 +93,7 @@ fn wanted_rows(mut arguments: impl Iterator<Item = String>) -> Vec<String> {
 async fn run_lane(table: &RefCell<VecDeque<Row<'_>>>) -> (usize, usize) {
     let (mut passed, mut failed) = (0, 0);
     loop {
-        let Some(Row { name, kind, doing }) = table.borrow_mut().pop_front() else { break };
+        let Some(Row { name, kind, doing, .. }) = table.borrow_mut().pop_front() else { break };
         let started = Instant::now();
         let outcome = doing.await;
         let seconds = started.elapsed().as_secs_f64();

@@ -20,7 +20,7 @@ const SEALED: &str = "io.keystead.recovery";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let table: [(&str, Doing<'c>); 12] = [
-        ("a colleague's address as 3PID is not used (KS-DIR-NO-ADDRESS)", Box::pin(third_party_id(company, kind))),
+        ("a colleague's address as 3PID is asked about (KS-DIR-CONFIRM)", Box::pin(third_party_id(company, kind))),
         ("a colleague's session as the answer to the login (KS-DIR-OTHER-ACCOUNT)", {
             Box::pin(colleagues_session(company, kind))
         }),
@@ -60,7 +60,9 @@ async fn third_party_id(company: &Company, kind: BrowserKind) -> Result<()> {
     policy["directory"].as_object_mut().context("no directory")?.remove("address_template");
     let browser = company.browser(kind, policy).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
-    browser.wait_for_code("KS-DIR-NO-ADDRESS", PATIENCE).await?;
+    let asked = browser.wait_for_code("KS-DIR-CONFIRM", PATIENCE).await?;
+    let question = asked.progress.question.context("the popup asks nothing")?;
+    ensure!(question["address"] == colleague.address.as_str(), "the question shows {question}");
     company.nothing_set_up(&ann).await?;
     usable(&browser).await?;
     browser.quit().await

@@ -15,7 +15,11 @@ const LONGEST: Duration = Duration::from_secs(1);
 const CONFIRM_IDENTITY: u64 = 6;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "same browser: after a logout and a login old messages open by themselves", retained(company, kind));
+    rows.add_alone(
+        kind,
+        "same browser: after a logout and a login old messages open by themselves",
+        retained(company, kind),
+    );
     rows.add(kind, "same browser: where nothing is retained, the person is asked", not_retained(company, kind));
 }
 
