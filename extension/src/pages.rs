@@ -108,7 +108,7 @@ pub(crate) fn send_all(state: &State, origin: &Origin, message: &Value) {
 
 /// Has the page of an account do something. With several tabs open it is the one that is ready.
 pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, command: &PageCommand) -> PageAnswer {
-    let Some(page) = ready_page(state, origin, user) else { return PageAnswer::Gone };
+    let Some(page) = page_for(state, origin, user, command) else { return PageAnswer::Gone };
     let id = state.next_command.get();
     state.next_command.set(id.wrapping_add(1));
     let (sender, receiver) = oneshot::channel();
@@ -125,15 +125,17 @@ pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, c
     }
 }
 
-/// The page where an account is logged in and set up, else one where it waits to be confirmed, if there is one.
-pub(crate) fn ready_page(state: &State, origin: &Origin, user: &UserId) -> Option<u32> {
+/// The page where an account is logged in and set up, else one where it waits to be confirmed, if there is one. A token can
+/// be renewed anywhere.
+fn page_for(state: &State, origin: &Origin, user: &UserId, command: &PageCommand) -> Option<u32> {
     let pages = state.pages.borrow();
     let page = |far_enough: fn(&Session) -> bool| {
         let there = |session: &Session| session.user_id == *user && far_enough(session);
         let found = pages.iter().rev().find(|(_, p)| p.origin == *origin && p.session.as_ref().is_some_and(there));
         found.map(|(id, _)| *id)
     };
-    page(|session| session.ready).or_else(|| page(|session| session.unverified))
+    let far_enough = page(|session| session.ready).or_else(|| page(|session| session.unverified));
+    far_enough.or_else(|| if matches!(command, PageCommand::RenewToken) { page(|_| true) } else { None })
 }
 
 /// The access token of an account, as the last page handed it over.
@@ -166,11 +168,14 @@ async fn confirming(state: &State, page: u32) {
 
 /// Answers what a page asks of the bridge.
 async fn answer(state: Rc<State>, page: u32, ask: Ask) {
-    confirming(&state, page).await;
-    let session = state.pages.borrow_mut().get_mut(&page).and_then(|p| {
-        p.open_requests += 1;
-        (p.open_requests <= MAX_OPEN_REQUESTS).then(|| p.confirmed.clone()).flatten()
+    let within = state.pages.borrow_mut().get_mut(&page).is_some_and(|page| {
+        page.open_requests += 1;
+        page.open_requests <= MAX_OPEN_REQUESTS
     });
+    if within {
+        confirming(&state, page).await;
+    }
+    let session = state.pages.borrow().get(&page).filter(|_| within).and_then(|page| page.confirmed.clone());
     let answer = match session {
         // Before the session is confirmed nothing here can be ours: Element's own functions run.
         None => Answer::Own,
