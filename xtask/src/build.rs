@@ -65,13 +65,6 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     fs::remove_dir_all(&stage).context("cannot remove what was put together")
 }
 
-/// Builds the background alone, as it is released; where its module is then.
-pub(crate) fn background_alone() -> Result<PathBuf> {
-    let out = paths::target().join("size");
-    web_module(BACKGROUND, Profile::Release, &out.join("background"))?;
-    Ok(out.join(BACKGROUND_MODULE))
-}
-
 /// Builds the page that stands in for Element Web.
 pub(crate) fn host_page() -> Result<()> {
     run::loud(Command::new(keystead_tools::node()?).arg("build.mjs").current_dir(paths::host()))

@@ -9,8 +9,6 @@ use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::build;
-
 /// How large it is to be at most, in bytes, optimised and gzipped at level 9: 700 KB, of 1000 bytes each.
 pub(crate) const TARGET: u64 = 700 * 1000;
 /// How large it may be today, measured as [`TARGET`]: it must not grow on its way down to that.
@@ -43,13 +41,6 @@ pub(crate) fn check(module: &Path) -> Result<Size> {
         bail!("{} is too large: {size}", module.display());
     }
     Ok(size)
-}
-
-/// Builds the background as it is released, and measures it.
-pub(crate) fn gate() -> Result<()> {
-    let size = check(&build::background_alone()?)?;
-    eprintln!("  background: {size}");
-    Ok(())
 }
 
 #[cfg(test)]

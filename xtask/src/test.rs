@@ -10,7 +10,7 @@ use keystead_tools::{Versions, cargo_command, wasm_bindgen_version};
 use crate::build::{self, Profile};
 use crate::report::Report;
 use crate::wasm::Compiler;
-use crate::{Browser, paths, run, size};
+use crate::{Browser, paths, run};
 
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -62,7 +62,6 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
         part("licences and sources", &mut licences);
     }
     if wanted.includes(Part::Wasm) {
-        part("size of the background", &mut size::gate);
         for browser in wanted.browsers() {
             part(&format!("wasm in {}", browser.name()), &mut || wasm(browser));
         }
