@@ -7,9 +7,8 @@ use keystead_webdriver_tests::rows::{Doing, Rows};
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Employee, PATIENCE, State, until};
 use reqwest::Method;
 use serde_json::{Value, json};
-use thirtyfour::By;
 
-use crate::questions::question;
+use crate::questions::answer;
 use crate::scene::{at_work, complete, retry, usable};
 
 /// The four secrets of an account.
@@ -20,7 +19,9 @@ const SEALED: &str = "io.keystead.recovery";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let table: [(&str, Doing<'c>); 12] = [
-        ("a colleague's address as 3PID is asked about (KS-DIR-CONFIRM)", Box::pin(third_party_id(company, kind))),
+        ("a colleague's address as 3PID is asked about (KS-DIR-CONFIRM), and refused", {
+            Box::pin(third_party_id(company, kind))
+        }),
         ("a colleague's session as the answer to the login (KS-DIR-OTHER-ACCOUNT)", {
             Box::pin(colleagues_session(company, kind))
         }),
@@ -52,7 +53,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 }
 
 async fn third_party_id(company: &Company, kind: BrowserKind) -> Result<()> {
-    let (colleague, _) = company.hire_with_key("colleague", KeyKind::Ed25519).await?;
+    let (colleague, fingerprint) = company.hire_with_key("colleague", KeyKind::Ed25519).await?;
     let ann = company.hire("ann").await?;
     company.synapse.set_addresses(&ann.user_id, &[&colleague.address]).await?;
     let desk = company.desk()?;
@@ -60,9 +61,12 @@ async fn third_party_id(company: &Company, kind: BrowserKind) -> Result<()> {
     policy["directory"].as_object_mut().context("no directory")?.remove("address_template");
     let browser = company.browser(kind, policy).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
-    let asked = browser.wait_for_code("KS-DIR-CONFIRM", PATIENCE).await?;
-    let question = asked.progress.question.context("the popup asks nothing")?;
-    ensure!(question["address"] == colleague.address.as_str(), "the question shows {question}");
+    browser.wait_for_state(State::Confirm, PATIENCE).await?;
+    company.nothing_set_up(&ann).await?;
+    answer(&browser, &desk, &[&ann.user_id, &colleague.address, &fingerprint], false).await?;
+    retry(&browser, &desk).await?;
+    let seen = browser.wait_for_code("KS-DIR-CONFIRM", PATIENCE).await?;
+    ensure!(seen.progress.state == State::Waiting, "the state is {:?}", seen.progress.state);
     company.nothing_set_up(&ann).await?;
     usable(&browser).await?;
     browser.quit().await
@@ -109,23 +113,7 @@ async fn single_sign_on(company: &Company, kind: BrowserKind, yes: bool) -> Resu
     ensure!(shown == wanted, "the question shows {shown}, not {wanted}");
     company.nothing_set_up(&ann).await?;
 
-    browser
-        .in_own_page_at(&question("confirm", &desk), async |session| {
-            let own = |id: &'static str| async move {
-                until(id, PATIENCE, async || Ok(Some(session.find(By::Id(id)).await?))).await
-            };
-            let shown = own("view").await?.text().await?;
-            let plain: String = shown.split_whitespace().collect();
-            for fact in [&ann.user_id, &ann.address, &fingerprint] {
-                ensure!(plain.contains(fact.as_str()), "the page does not show {fact}");
-            }
-            own(if yes { "mine" } else { "not-mine" }).await?.click().await?;
-            until("the page's thanks", PATIENCE, async || {
-                Ok(session.find_all(By::Id("mine")).await?.is_empty().then_some(()))
-            })
-            .await
-        })
-        .await?;
+    answer(&browser, &desk, &[&ann.user_id, &ann.address, &fingerprint], yes).await?;
     if yes {
         browser.wait_for_state(State::Complete, PATIENCE).await?;
         company.sealed_to_exactly(&ann, &[&fingerprint]).await?;

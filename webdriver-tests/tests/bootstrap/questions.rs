@@ -9,7 +9,7 @@ use keystead_webdriver_tests::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use thirtyfour::WebDriver;
+use thirtyfour::{By, WebDriver};
 
 use crate::scene::finishes;
 
@@ -19,9 +19,27 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 }
 
 /// The address of a question about a deployment.
-pub(crate) fn question(name: &str, desk: &Desk) -> String {
+fn question(name: &str, desk: &Desk) -> String {
     let origin = desk.element.url();
     format!("pages/page.html#{name}?origin={}", utf8_percent_encode(&origin, NON_ALPHANUMERIC))
+}
+
+/// The person reads whose the certificate is, with these facts, and says that it is theirs, or not.
+pub(crate) async fn answer(browser: &Browser, desk: &Desk, facts: &[&str], yes: bool) -> Result<()> {
+    let page = question("confirm", desk);
+    let answered = browser.in_own_page_at(&page, async |session| {
+        text(session, "mine").await?;
+        let shown: String = text(session, "view").await?.split_whitespace().collect();
+        for fact in facts {
+            ensure!(shown.contains(fact), "the page does not show {fact}");
+        }
+        click(session, if yes { "mine" } else { "not-mine" }).await?;
+        until("the page's thanks", PATIENCE, async || {
+            Ok(session.find_all(By::Id("mine")).await?.is_empty().then_some(()))
+        })
+        .await
+    });
+    answered.await
 }
 
 /// The text of an element of an own page, once it has one.
@@ -36,7 +54,7 @@ async fn text(session: &WebDriver, id: &str) -> Result<String> {
 
 async fn click(session: &WebDriver, id: &str) -> Result<()> {
     let clicked = async || {
-        session.find(thirtyfour::By::Id(id)).await?.click().await?;
+        session.find(By::Id(id)).await?.click().await?;
         Ok(Some(()))
     };
     until(&format!("pressing #{id}"), PATIENCE, clicked).await
@@ -62,7 +80,7 @@ async fn keep(company: &Company, kind: BrowserKind) -> Result<()> {
         click(session, "kept").await?;
         click(session, "done").await?;
         until("the end of the page", PATIENCE, async || {
-            let gone = session.find_all(thirtyfour::By::Id("recovery-key")).await?.is_empty();
+            let gone = session.find_all(By::Id("recovery-key")).await?.is_empty();
             Ok(gone.then_some(()))
         })
         .await?;
@@ -109,14 +127,14 @@ async fn options(company: &Company, kind: BrowserKind) -> Result<()> {
         .in_own_page_at("pages/page.html#options", async |session| {
             // A deployment without its homeserver: said at the field.
             let origin = until("the form", PATIENCE, async || {
-                Ok(Some(session.find(thirtyfour::By::Id("policy-deployments-0-origin")).await?))
+                Ok(Some(session.find(By::Id("policy-deployments-0-origin")).await?))
             });
             origin.await?.send_keys(desk.element.url()).await?;
             click(session, "save").await?;
             let wrong = text(session, "policy-deployments-0-homeserver-error").await?;
             ensure!(wrong.contains("KS-POL-"), "the field says {wrong:?}");
 
-            session.find(thirtyfour::By::Id("import-file")).await?.send_keys(file.path().display().to_string()).await?;
+            session.find(By::Id("import-file")).await?.send_keys(file.path().display().to_string()).await?;
             text(session, "said").await?;
             click(session, "save").await?;
             until("what was saved", PATIENCE, async || {
