@@ -172,7 +172,7 @@ pub(crate) async fn read_published(homeserver: &Homeserver<'_>, user: &UserId) -
 
 /// Reads the four secrets, opens them through the vault and compares what they derive with what is published. They are
 /// returned in the order of [`secret_name::ALL`].
-pub(crate) async fn open_all(
+async fn open_all(
     io: &Io,
     homeserver: &Homeserver<'_>,
     user: &UserId,

@@ -7,7 +7,8 @@
 //! - It acts only while the account's default key is the vault's current one; else Element's own functions run.
 //! - Reading a cross-signing seed never resolves to nothing once an identity is published, whosever secret storage it is:
 //!   it is refused.
-//! - Nothing is handed out before every secret was opened here and derives the published keys.
+//! - Nothing is handed out before a restore has opened every secret here, and each is handed out only if it derives the
+//!   published key still.
 //! - A cross-signing seed is stored only if it derives the published key.
 //! - What the person removes, by a reset in Element, is first put aside in the account's own data.
 //! - Reading is answered only for a restore ([`crate::restore`]), which begins within [`READ_WINDOW`] of a login that was
@@ -163,18 +164,19 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     }
     let given = Event::SecretGiven { name: name.to_owned(), device_id: session.device_id.clone() };
     events::note(io, &session.origin, &session.user_id, given).await?;
-    let opened = prove::open_all(io, &homeserver, &session.user_id, &key, &published).await?;
-    if let Some((secret, _)) = opened.into_iter().zip(secret_name::ALL).find(|(_, n)| *n == name) {
-        return Ok(Answer::Secret(secret));
-    }
-    // A secret of another name: there is nothing published to compare it with.
+    // The restore has opened all of them; what the server gives now must be the same still.
     let response = homeserver.send(account_data::get(&session.user_id, name)).await?;
     let document: Option<SecretDocument> = account_data::read_get(&response)?;
     let Some(entry) = document.and_then(|d| d.entry(&key.id).ok().flatten()) else {
         return Ok(Answer::Refused(Code::RecSecretMissing));
     };
     let derived = prove::derive(io, &key, name).await?;
-    Ok(entry.decrypt(&derived).map_or(Answer::Refused(Code::RecMac), Answer::Secret))
+    let Ok(secret) = entry.decrypt(&derived) else { return Ok(Answer::Refused(Code::RecMac)) };
+    Ok(if prove::fits(name, &secret, &published) {
+        Answer::Secret(secret)
+    } else {
+        Answer::Refused(Code::RecSecretMismatch)
+    })
 }
 
 /// Would the client read nothing for a cross-signing seed although an identity is published? It would then make a new one
