@@ -9,6 +9,7 @@ mod hosts;
 mod licences;
 mod manifest;
 mod optimise;
+mod order;
 mod package;
 mod paths;
 mod report;
