@@ -101,7 +101,8 @@ impl Browser {
     pub async fn open_after_crash(&self, element: &str, stored: Value) -> Result<()> {
         let script = "for (const [key, value] of Object.entries(arguments[0])) page.localStorage.setItem(key, value);
             page.localStorage.removeItem('react_sdk_session_lock_ping');";
-        self.session().goto(format!("{element}/config.json")).await?;
+        // A page of the origin that neither starts Element nor is shown by the browser in a viewer of its own.
+        self.session().goto(format!("{element}/sw.js")).await?;
         self.in_page(script, vec![stored]).await?;
         self.session().goto(element).await?;
         Ok(())
