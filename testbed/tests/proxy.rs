@@ -121,7 +121,8 @@ async fn the_network_can_be_cut_and_mended() {
     let (_dir, host) = page();
     let proxy = Proxy::start(&host.url()).unwrap();
     let url = format!("{}/config.json", proxy.url());
-    let http = Client::new();
+    // Each request on a connection of its own: one kept from before a cut may be found broken only after the request is sent.
+    let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
     proxy.add(Rule::on_any("/stalled", Action::Stall));
     let stall = || tokio::spawn(http.get(format!("{}/stalled", proxy.url())).send());
     let more_than = async |count: usize| {
