@@ -10,6 +10,7 @@ pub mod directory;
 pub mod effect;
 pub mod error;
 pub mod events;
+pub mod gnupg;
 pub mod ident;
 pub mod identity;
 pub mod matrix;

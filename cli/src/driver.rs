@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     dates::now,
     http::{Http, Request},
+    native::NativeHost,
 };
 
 /// What stands in for the page hook.
@@ -55,6 +56,8 @@ pub struct Driver<V = MemoryVault, S = MemoryStore, P = NoPage> {
     pub store: S,
     /// The page.
     pub page: P,
+    /// The native messaging host; without one, exchanges end with [`NativeError::Missing`].
+    pub native: Option<NativeHost>,
     /// Shown what the flow reports.
     pub report: fn(&Progress),
 }
@@ -71,7 +74,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
     /// A driver over all of these.
     #[must_use]
     pub fn with(http: Http, homeserver: Option<Homeserver>, vault: V, store: S, page: P) -> Self {
-        Self { http, homeserver, vault, store, page, report: |_| () }
+        Self { http, homeserver, vault, store, page, native: None, report: |_| () }
     }
 
     /// Runs a flow to its end.
@@ -105,8 +108,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
             }
             // There is no page of the extension to show it on.
             Effect::Keep(_) => Answer::Failed,
-            Effect::Native(NativeCommand::Exchange(_)) => Answer::Native(Err(NativeError::Missing)),
-            Effect::Native(NativeCommand::Close) => Answer::Done,
+            Effect::Native(command) => self.native(command).await,
         }
     }
 
@@ -169,6 +171,19 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
             VaultCommand::Holds(id) => answer(self.vault.holds(&id).await, Answer::Holds),
             VaultCommand::Ids => answer(self.vault.ids().await, Answer::Ids),
             VaultCommand::Forget(id) => answer(self.vault.forget(&id).await, |()| Answer::Done),
+        }
+    }
+
+    async fn native(&self, command: NativeCommand) -> Answer {
+        match (&self.native, command) {
+            (Some(host), NativeCommand::Exchange(request)) => Answer::Native(host.exchange(&request).await),
+            (None, NativeCommand::Exchange(_)) => Answer::Native(Err(NativeError::Missing)),
+            (host, NativeCommand::Close) => {
+                if let Some(host) = host {
+                    host.close().await;
+                }
+                Answer::Done
+            }
         }
     }
 

@@ -4,9 +4,12 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use keystead_cli::{DirectoryCheck, Ending, Failure, PolicyCheck, PolicyHosts, RosterBuild, RosterSign, RosterVerify};
+use keystead_cli::{
+    DirectoryCheck, Ending, Failure, NativeHostInstall, NativeHostStatus, NativeHostUninstall, PolicyCheck,
+    PolicyHosts, RosterBuild, RosterSign, RosterVerify,
+};
 
-/// Prepares and checks what Keystead needs: policy, roster, directory.
+/// Prepares and checks what Keystead needs: policy, roster, directory, GnuPG.
 ///
 /// Exit codes: 0 all is well, 1 something was refused or is not ready, 2 the command was called in a way that cannot work.
 #[derive(Debug, Parser)]
@@ -21,6 +24,9 @@ enum Keystead {
     /// The settings that browsers get.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// The connection of browsers with GnuPG.
+    #[command(subcommand)]
+    NativeHost(NativeHostCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +45,13 @@ enum DirectoryCommand {
 enum PolicyCommand {
     Check(PolicyCheck),
     Hosts(PolicyHosts),
+}
+
+#[derive(Debug, Subcommand)]
+enum NativeHostCommand {
+    Install(NativeHostInstall),
+    Uninstall(NativeHostUninstall),
+    Status(NativeHostStatus),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,5 +77,8 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
         Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
         Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
         Keystead::Policy(PolicyCommand::Hosts(command)) => command.run(out),
+        Keystead::NativeHost(NativeHostCommand::Install(command)) => command.run(out),
+        Keystead::NativeHost(NativeHostCommand::Uninstall(command)) => command.run(out),
+        Keystead::NativeHost(NativeHostCommand::Status(command)) => command.run(out).await,
     }
 }

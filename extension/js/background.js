@@ -26,7 +26,7 @@ api.alarms.onAlarm.addListener(({ name }) => ready.then((background) => backgrou
 api.storage.onChanged.addListener((_, area) => {
   if (area === "managed") ready.then((background) => background.policy_changed());
 });
-api.permissions.onAdded.addListener(() => ready.then((background) => background.policy_changed()));
+api.permissions.onAdded.addListener(() => ready.then((background) => background.permission_granted()));
 api.permissions.onRemoved.addListener(() => ready.then((background) => background.policy_changed()));
 api.runtime.onInstalled.addListener(() => ready);
 api.runtime.onStartup.addListener(() => ready);

@@ -6,11 +6,12 @@ use futures_channel::oneshot;
 use futures_util::future::join_all;
 use keystead_core::{
     effect::{
-        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, PageAnswer, Run, Step, StoreCommand,
-        TransportError, VaultCommand,
+        Answer, Effect, HttpRequest, HttpResponse, Io, NativeCommand, NativeError, NativeRequest, PageAnswer, Run,
+        Step, StoreCommand, TransportError, VaultCommand,
     },
     ident::{Origin, UserId},
     recovery::KeyVault,
+    secret::SecretText,
     store::Store,
 };
 
@@ -18,6 +19,7 @@ use crate::{
     adapter::{
         clock,
         fetch::{self, Session},
+        native::NativeHost,
         vault::WebVault,
     },
     background::State,
@@ -32,6 +34,7 @@ pub(crate) struct Driver {
     vault: WebVault,
     /// How many sessions of the account had ended when the flow began.
     ended: u32,
+    native: NativeHost,
 }
 
 impl Driver {
@@ -40,7 +43,8 @@ impl Driver {
         let scope = format!("{}|{}", origin.as_str(), user.as_str());
         let vault = WebVault::new(state.database.clone(), scope);
         let ended = state.ended_sessions(origin, user);
-        Self { state: Rc::clone(state), origin: origin.clone(), user: user.clone(), vault, ended }
+        let native = NativeHost::default();
+        Self { state: Rc::clone(state), origin: origin.clone(), user: user.clone(), vault, ended, native }
     }
 
     /// Runs a flow to its end.
@@ -63,7 +67,10 @@ impl Driver {
             return match effect {
                 Effect::Http(requests) => Answer::Http(requests.iter().map(|_| Err(TransportError::NoToken)).collect()),
                 Effect::Page(_) => Answer::Page(PageAnswer::Gone),
-                Effect::Native(_) => Answer::Native(Err(NativeError::Died)),
+                Effect::Native(_) => {
+                    self.native.close();
+                    Answer::Native(Err(NativeError::Died))
+                }
                 Effect::Report(_) | Effect::SleepUntil(_) => Answer::Done,
                 Effect::Vault(_) | Effect::Store(_) | Effect::Keep(_) => Answer::Failed,
             };
@@ -96,8 +103,11 @@ impl Driver {
                 self.state.live(&self.origin, |live| live.to_keep = Some((key, sender)));
                 kept.await.map_or(Answer::Failed, |()| Answer::Done)
             }
-            Effect::Native(NativeCommand::Exchange(_)) => Answer::Native(Err(NativeError::Missing)),
-            Effect::Native(NativeCommand::Close) => Answer::Done,
+            Effect::Native(NativeCommand::Exchange(request)) => Answer::Native(self.native(&request).await),
+            Effect::Native(NativeCommand::Close) => {
+                self.native.close();
+                Answer::Done
+            }
         }
     }
 
@@ -110,6 +120,17 @@ impl Driver {
         let token = pages::token(&self.state, &self.origin, &self.user);
         let session = homeserver.as_deref().zip(token.as_deref());
         fetch::perform(request, session.map(|(homeserver, token)| Session { homeserver, token })).await
+    }
+
+    /// By the host that the policy names; without one, there is none.
+    async fn native(&self, request: &NativeRequest) -> Result<SecretText, NativeError> {
+        let host = {
+            let in_force = self.state.policy.borrow();
+            let restore = in_force.policy.as_ref().and_then(|policy| policy.restore.as_ref());
+            restore.and_then(|restore| restore.gnupg_host.clone())
+        };
+        let host = host.ok_or(NativeError::Missing)?;
+        self.native.exchange(host.as_str(), request).await
     }
 
     async fn vault(&self, command: VaultCommand) -> Answer {

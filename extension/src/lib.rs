@@ -61,6 +61,12 @@ impl Background {
         deployment::alarm(&self.0, name);
     }
 
+    /// A permission was granted.
+    pub async fn permission_granted(&self) {
+        adapter::native::granted().await;
+        State::policy_changed(&self.0).await;
+    }
+
     /// The policy, or a host permission, may have changed.
     pub async fn policy_changed(&self) {
         State::policy_changed(&self.0).await;

@@ -10,6 +10,7 @@
 
 mod acceptance;
 mod certificate;
+mod outline;
 mod purpose;
 mod reduced;
 mod seal;
@@ -20,6 +21,7 @@ mod validity;
 
 pub use acceptance::{AcceptanceRule, RecipientAccepted, Rejection};
 pub use certificate::{Certificate, MAX_CERTIFICATES, MAX_INPUT, ParseError};
+pub use outline::{OutlineError, encrypted_to, issuers};
 pub use purpose::{Purpose, Unfit};
 pub use seal::{SealError, seal};
 pub use secret::{OpenError, SecretCertificate, dangerous_open};

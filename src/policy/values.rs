@@ -216,7 +216,7 @@ impl ArmoredCertificate {
 
 value!(
     /// The name of a native messaging host, as both browsers allow it.
-    HostName, "the name of a native messaging host such as gpgmejson",
+    HostName, "the name of a native messaging host such as com.keystead.gpgme",
     |text| {
         let part = |p: &str| !p.is_empty() && p.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         text.len() <= 255 && text.split('.').all(part)

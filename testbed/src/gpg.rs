@@ -50,13 +50,22 @@ pub struct KeySpec {
     expires: String,
     made_at: Option<String>,
     sha1: bool,
+    passphrase: Option<String>,
 }
 
 impl KeySpec {
     /// A key that signs, certifies, encrypts and never expires, for a user ID such as `Alice <alice@example.org>`.
     #[must_use]
     pub fn new(user_id: &str, kind: KeyKind) -> Self {
-        Self { user_id: user_id.to_owned(), kind, encrypts: true, expires: "0".to_owned(), made_at: None, sha1: false }
+        Self {
+            user_id: user_id.to_owned(),
+            kind,
+            encrypts: true,
+            expires: "0".to_owned(),
+            made_at: None,
+            sha1: false,
+            passphrase: None,
+        }
     }
 
     /// Without the subkey that encrypts.
@@ -87,9 +96,17 @@ impl KeySpec {
         self
     }
 
+    /// Locked with this passphrase, for which the agent asks whenever the key is used.
+    #[must_use]
+    pub fn passphrase(mut self, passphrase: &str) -> Self {
+        self.passphrase = Some(passphrase.to_owned());
+        self
+    }
+
     fn batch(&self) -> String {
         let [primary, subkey] = self.kind.parameters();
-        let mut batch = format!("%no-protection\nKey-Type: {primary}\nKey-Usage: sign,cert\n");
+        let protection = if self.passphrase.is_some() { "" } else { "%no-protection\n" };
+        let mut batch = format!("{protection}Key-Type: {primary}\nKey-Usage: sign,cert\n");
         if self.encrypts {
             batch += &format!("Subkey-Type: {subkey}\nSubkey-Usage: encrypt\n");
         }
@@ -104,7 +121,7 @@ impl KeySpec {
     }
 }
 
-/// A key ring and the agent that serves it; both end when this is dropped. Keys have no passphrase.
+/// A key ring and the agent that serves it; both end when this is dropped. Keys have no passphrase unless one is given.
 #[derive(Debug)]
 pub struct Gpg {
     home: TempDir,
@@ -135,6 +152,27 @@ impl Gpg {
         self.home.path()
     }
 
+    /// Has gpg look for its agent where there is none.
+    ///
+    /// # Errors
+    /// If the key ring's folder cannot be written to.
+    pub fn lose_agent(&self) -> Result<()> {
+        fs::write(self.home().join("gpg.conf"), "agent-program /nonexistent/gpg-agent\n")?;
+        self.end_agent();
+        Ok(())
+    }
+
+    pub(crate) fn end_agent(&self) {
+        // An agent that was never started cannot be ended, which is as good.
+        let _ = BlockingCommand::new("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", self.home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+
     /// Makes a key; answers its fingerprint, 40 upper-case hexadecimal digits.
     ///
     /// # Errors
@@ -146,6 +184,9 @@ impl Gpg {
         }
         if spec.sha1 {
             arguments.push("--cert-digest-algo=SHA1".to_owned());
+        }
+        if let Some(passphrase) = &spec.passphrase {
+            arguments.push(format!("--passphrase={passphrase}"));
         }
         arguments.push("--status-fd=1".to_owned());
         let status = self.run(&arguments, spec.batch().as_bytes()).await?;
@@ -268,14 +309,7 @@ impl Gpg {
 
 impl Drop for Gpg {
     fn drop(&mut self) {
-        // An agent that was never started cannot be ended, which is as good.
-        let _ = BlockingCommand::new("gpgconf")
-            .args(["--kill", "all"])
-            .env("GNUPGHOME", self.home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        self.end_agent();
     }
 }
 

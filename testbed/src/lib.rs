@@ -17,6 +17,7 @@
 
 mod gpg;
 mod host;
+mod pinentry;
 mod ports;
 mod process;
 mod proxy;
@@ -30,6 +31,8 @@ mod together;
 
 pub use gpg::{Gpg, KeyKind, KeySpec};
 pub use host::{HostPage, HostPageOptions};
+pub use keystead_tools::gpgme_json;
+pub use pinentry::Pinentry;
 pub use ports::free_port;
 pub use process::Service;
 pub use proxy::{Asked, Proxy, Recorded};

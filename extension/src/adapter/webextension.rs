@@ -37,6 +37,8 @@ extern "C" {
     async fn badge_colour(details: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = sendMessage)]
     async fn runtime_send(message: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = reload)]
+    fn runtime_reload() -> Result<(), JsValue>;
 }
 
 /// A JSON value as a plain JavaScript value.
@@ -73,6 +75,18 @@ pub(crate) async fn installed_by_admin() -> bool {
 pub(crate) async fn holds_hosts(patterns: &[String]) -> bool {
     let query = to_js(&serde_json::json!({ "origins": patterns }));
     permissions_contains(&query).await.is_ok_and(|held| held.is_truthy())
+}
+
+/// Does the extension hold this permission?
+pub(crate) async fn holds_permission(name: &str) -> bool {
+    let query = to_js(&serde_json::json!({ "permissions": [name] }));
+    permissions_contains(&query).await.is_ok_and(|held| held.is_truthy())
+}
+
+/// Starts the extension anew. Its pages close. Where scripts have to be registered again, tabs are loaded again.
+pub(crate) async fn restart() {
+    let _ = unregister_scripts(&JsValue::UNDEFINED).await;
+    let _ = runtime_reload();
 }
 
 /// Registers the page hook and the relay for exactly these match patterns; says whether that is news.

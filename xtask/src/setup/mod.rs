@@ -4,6 +4,7 @@
 //! runs beside everything else. A stamp with all wanted versions makes the second run a matter of a few file look-ups.
 
 mod crates;
+mod gpgme;
 mod npm;
 mod stamp;
 mod synapse;
@@ -67,7 +68,8 @@ impl Setup {
             let rest = self.install_packages(&packages).and_then(|()| {
                 let synapse = scope.spawn(|| self.synapse());
                 let node = scope.spawn(|| self.node_packages());
-                joined(synapse).and(joined(node))
+                let gpgme = scope.spawn(|| self.gpgme_json());
+                joined(synapse).and(joined(node)).and(joined(gpgme))
             });
             rest.and(joined(crates))
         })

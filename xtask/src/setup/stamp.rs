@@ -30,6 +30,7 @@ impl Stamp {
             && self.files.iter().all(|file| file.exists())
             && system::nothing_missing()
             && crates::nothing_missing()
+            && keystead_tools::gpgme_json().is_ok()
             && Compiler::find().is_some()
             && npm::folders_are_current()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use keystead_tools::{Versions, on_path};
 
-use super::{CannotInstall, Setup};
+use super::{CannotInstall, Setup, gpgme};
 use crate::run;
 use crate::wasm::{self, Compiler};
 
@@ -33,6 +33,7 @@ impl Setup {
         if Compiler::find().is_none() && !self.rustup_target()? {
             packages.extend(self.versions.debian.wasm_fallback.clone());
         }
+        packages.extend(self.packages_for_gpgme_json());
         if !packages.is_empty() && Apt::find().is_none() {
             return Err(CannotInstall(self.by_hand(&packages)).into());
         }
@@ -74,6 +75,7 @@ impl Setup {
                 None if self.versions.debian.python.contains(package) => {
                     "    Python 3.10 or later with its modules venv and ensurepip\n".to_owned()
                 }
+                None if package == gpgme::PACKAGE => "    gpgme-json, in PATH\n".to_owned(),
                 None => continue,
             };
         }

@@ -39,6 +39,10 @@ pub struct Debian {
     pub python: Vec<String>,
     /// Needed where rustup cannot add the WASM target.
     pub wasm_fallback: Vec<String>,
+    /// The source package that gpgme-json is built from where the distribution has no package of it.
+    pub gpgme_json_source: String,
+    /// What building it needs.
+    pub gpgme_json_build: Vec<String>,
 }
 
 /// Commands from the Rust crate registry.
@@ -207,6 +211,23 @@ pub fn chromium() -> Result<PathBuf> {
 /// If it is not installed.
 pub fn firefox() -> Result<PathBuf> {
     system_command("firefox-esr")
+}
+
+/// Where gpgme-json is put where the distribution has no package of it.
+#[must_use]
+pub fn gpgme_json_built(cache: &Path) -> PathBuf {
+    cache.join("gpgme-json/bin/gpgme-json")
+}
+
+/// gpgme-json, GnuPG's native messaging host: the system's, else the one that was built.
+///
+/// # Errors
+/// If it is neither.
+pub fn gpgme_json() -> Result<PathBuf> {
+    match on_path("gpgme-json") {
+        Some(found) => Ok(found),
+        None => installed(gpgme_json_built(&cache_dir()?), "gpgme-json"),
+    }
 }
 
 /// The first command that stands for a Debian package of `/tools.toml`.
