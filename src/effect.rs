@@ -254,9 +254,14 @@ pub enum Effect {
     SleepUntil(UnixMillis),
     /// Show this; answer [`Answer::Done`] at once.
     Report(Box<Progress>),
-    /// Have the person keep this recovery key, shown once on a page of the extension; answer [`Answer::Done`] when the
-    /// person says so, [`Answer::Failed`] when that will not happen.
-    Keep(SecretText),
+    /// Have the person keep this recovery key, shown on a page of the extension; answer [`Answer::Done`] when the person
+    /// says so of the key of this id, [`Answer::Failed`] when that will not happen.
+    Keep {
+        /// The secret storage key's id: one key was shown and another put into force if it were not compared.
+        key_id: KeyId,
+        /// The recovery key in the Matrix base58 form.
+        text: SecretText,
+    },
     /// Ask the native messaging host.
     Native(NativeCommand),
 }
@@ -294,7 +299,7 @@ impl Effect {
             Self::Page(PageCommand::Readiness) => "page readiness".into(),
             Self::SleepUntil(_) => "sleep".into(),
             Self::Report(_) => "report".into(),
-            Self::Keep(_) => "keep".into(),
+            Self::Keep { .. } => "keep".into(),
             Self::Native(NativeCommand::Exchange(request)) => format!("native {}", request.name),
             Self::Native(NativeCommand::Close) => "native close".into(),
         }

@@ -107,7 +107,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
                 Answer::Done
             }
             // There is no page of the extension to show it on.
-            Effect::Keep(_) => Answer::Failed,
+            Effect::Keep { .. } => Answer::Failed,
             Effect::Native(command) => self.native(command).await,
         }
     }

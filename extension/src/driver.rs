@@ -72,7 +72,7 @@ impl Driver {
                     Answer::Native(Err(NativeError::Died))
                 }
                 Effect::Report(_) | Effect::SleepUntil(_) => Answer::Done,
-                Effect::Vault(_) | Effect::Store(_) | Effect::Keep(_) => Answer::Failed,
+                Effect::Vault(_) | Effect::Store(_) | Effect::Keep { .. } => Answer::Failed,
             };
         }
         match effect {
@@ -98,7 +98,7 @@ impl Driver {
                 deployment::report(&self.state, &self.origin, *progress);
                 Answer::Done
             }
-            Effect::Keep(key) => {
+            Effect::Keep { text: key, .. } => {
                 let (sender, kept) = oneshot::channel();
                 self.state.live(&self.origin, |live| live.to_keep = Some((key, sender)));
                 kept.await.map_or(Answer::Failed, |()| Answer::Done)

@@ -128,7 +128,7 @@ pub(super) async fn make(
             ..Progress::default()
         };
         scene.io.ask(Effect::Report(Box::new(asking))).await;
-        if !matches!(scene.io.ask(Effect::Keep(text)).await, Answer::Done) {
+        if !matches!(scene.io.ask(Effect::Keep { key_id: id.clone(), text }).await, Answer::Done) {
             return Err(MakeError::NotKept.into());
         }
     }
