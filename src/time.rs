@@ -10,10 +10,15 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// This moment and `duration` more; the end of time where that overflows.
+    /// The end of time: the last moment that a JavaScript number, and so an alarm or a page, can say exactly.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// This moment and `duration` more; [`Self::MAX`] where it would be later.
     #[must_use]
     pub const fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration.as_millis() as u64))
+        let millis = duration.as_millis();
+        let room = Self::MAX.0.saturating_sub(self.0);
+        if millis >= room as u128 { Self::MAX } else { Self(self.0 + millis as u64) }
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
@@ -26,5 +31,18 @@ impl UnixMillis {
     #[must_use]
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_is_later_than_the_end_of_time() {
+        assert_eq!(UnixMillis(5).plus(Duration::from_millis(3)), UnixMillis(8));
+        for late in [UnixMillis::MAX, UnixMillis(u64::MAX), UnixMillis(1)] {
+            assert_eq!(late.plus(Duration::MAX), UnixMillis::MAX);
+        }
     }
 }

@@ -14,6 +14,8 @@ const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 /// A server that asks for a longer pause ends the run; it is taken up again when the pause is over.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// A server that asks for more than this is asked again after this: its word must not end a set-up for ever.
+const LONGEST_WANTED: Duration = Duration::from_secs(60 * 60);
 
 /// Why a flow cannot go on now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +87,7 @@ impl<'a> Homeserver<'a> {
                     }
                 }
                 Some(Verdict::Pause(code, wanted)) => {
-                    let wanted = wanted.map(Duration::from_millis);
+                    let wanted = wanted.map(|ms| Duration::from_millis(ms).min(LONGEST_WANTED));
                     let stop = Stop { code, not_before: wanted.map(|pause| self.io.now().plus(pause)) };
                     let Some(usual) = pauses.next() else { return Err(stop) };
                     let pause = wanted.unwrap_or(*usual).max(*usual);
@@ -125,5 +127,28 @@ fn judge(result: &Result<HttpResponse, TransportError>) -> Verdict {
                 Verdict::Fine
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        effect::{Run, Step},
+        matrix::session,
+    };
+
+    #[test]
+    fn a_server_cannot_ask_to_wait_for_ever() {
+        let now = UnixMillis(1_700_000_000_000);
+        for wanted in [3_600_001, 1 << 53, u64::MAX] {
+            let response =
+                HttpResponse { status: 429, content_type: String::new(), retry_after_ms: Some(wanted), body: vec![] };
+            let mut run = Run::start(now, |io| async move { Homeserver::new(&io).send(session::whoami()).await });
+            assert!(matches!(run.step(), Step::Do(Effect::Http(_))));
+            run.answer(Answer::Http(vec![Ok(response)]), now);
+            let Step::Done(Err(stop)) = run.step() else { panic!("it goes on") };
+            assert_eq!((stop.code, stop.not_before), (Code::NetLimited, Some(now.plus(LONGEST_WANTED))), "{wanted}");
+        }
     }
 }
