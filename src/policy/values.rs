@@ -86,6 +86,16 @@ impl BaseUrl {
     pub fn url(&self) -> Option<Url> {
         Url::parse(&self.0).ok()
     }
+
+    /// Does another text name the same base? Slashes at the end, and a port that goes without saying, make no difference.
+    #[must_use]
+    pub fn is(&self, other: &str) -> bool {
+        let base = |text: &str| {
+            let url = bare_url(text).filter(|url| url.query().is_none())?;
+            Some((url.origin(), url.path().trim_end_matches('/').to_owned()))
+        };
+        base(&self.0).is_some() && base(&self.0) == base(other)
+    }
 }
 
 value!(
@@ -249,6 +259,27 @@ mod tests {
         let base = BaseUrl::parse("https://a.b/c/").unwrap();
         assert_eq!(base.join("/_matrix/x?y=z").unwrap().as_str(), "https://a.b/c/_matrix/x?y=z");
         assert!(BaseUrl::parse("https://a.b").unwrap().join("@c.d/").is_ok_and(|u| u.host_str() == Some("a.b")));
+    }
+
+    #[test]
+    fn a_base_url_is_the_same_however_it_is_written() {
+        let base = BaseUrl::parse("https://a.b").unwrap();
+        for same in ["https://a.b", "https://a.b/", "https://A.b:443", "https://a.b//"] {
+            assert!(base.is(same), "{same}");
+        }
+        for other in [
+            "",
+            "a.b",
+            "http://a.b",
+            "https://a.b:8448",
+            "https://a.b/c",
+            "https://a.b.c",
+            "https://u@a.b",
+            "https://a.b?c",
+        ] {
+            assert!(!base.is(other), "{other}");
+        }
+        assert!(BaseUrl::parse("https://a.b/c/").unwrap().is("https://a.b/c"));
     }
 
     #[test]
