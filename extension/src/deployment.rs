@@ -145,6 +145,7 @@ pub(crate) async fn run(state: &Rc<State>, origin: &Origin) {
             tell_pages(state, origin, true);
             let user = setup.user_id.clone();
             let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
+            state.live(origin, |live| live.asked = false);
             come_back(state, origin, outcome.retry_at).await;
         } else if let Some(setup) = setup(state, origin, |session| session.unverified) {
             restore(state, origin, setup).await;
@@ -215,7 +216,15 @@ fn setup(state: &State, origin: &Origin, far_enough: impl Fn(&Session) -> bool) 
         let far_enough = p.session.as_ref().is_some_and(&far_enough);
         p.confirmed.clone().filter(|_| far_enough)
     })?;
-    Some(Setup { origin: origin.clone(), server_name, user_id: session.user_id, device_id: session.device_id, policy })
+    Some(Setup {
+        origin: origin.clone(),
+        server_name,
+        user_id: session.user_id,
+        device_id: session.device_id,
+        policy,
+        standing: String::new(),
+        asked: state.live(origin, |live| live.asked),
+    })
 }
 
 /// Has the pages of a deployment cover what Element shows while it waits for the person, or uncover it.

@@ -22,6 +22,7 @@ pub mod login;
 pub mod look;
 pub mod make;
 pub mod pair;
+pub mod pause;
 pub mod prove;
 pub mod recipients;
 pub mod record;
@@ -42,6 +43,7 @@ use crate::{
 };
 
 use look::Found;
+use pause::Flow;
 use record::AccountRecord;
 
 /// How soon a run that could not finish is tried again, unless the server says otherwise.
@@ -61,6 +63,10 @@ pub struct Setup {
     pub device_id: DeviceId,
     /// The policy in force.
     pub policy: Policy,
+    /// What the page sees of the account that a run depends on; only compared ([`pause`]).
+    pub standing: String,
+    /// The person asked for this run: no pause holds it.
+    pub asked: bool,
 }
 
 /// How a run ended. Whatever it is, nothing is half done that the next run does not take up.
@@ -117,14 +123,17 @@ impl Scene<'_> {
 /// Runs a first set-up, or takes it up, or finds that there is nothing to do.
 pub async fn run(io: Io, setup: Setup) -> Outcome {
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
+    if let Some(outcome) = pause::held(&scene, Flow::SetUp).await {
+        return outcome;
+    }
     let mut progress = Progress::default();
     let ended = steps(&scene, &mut progress).await;
-    conclude(&io, progress, ended).await
+    conclude(&scene, Flow::SetUp, progress, ended).await
 }
 
 /// Ends a flow: what to show, and when to run again.
-pub(crate) async fn conclude(io: &Io, mut progress: Progress, ended: Result<(), End>) -> Outcome {
-    let now = io.now();
+pub(crate) async fn conclude(scene: &Scene<'_>, flow: Flow, mut progress: Progress, ended: Result<(), End>) -> Outcome {
+    let now = scene.io.now();
     progress.question = None;
     let retry_at = match ended {
         Ok(()) => {
@@ -154,7 +163,9 @@ pub(crate) async fn conclude(io: &Io, mut progress: Progress, ended: Result<(), 
         }
     };
     progress.retry_at = retry_at;
-    io.ask(Effect::Report(Box::new(progress.clone()))).await;
+    // Where this fails the next run is only not held up.
+    let _ = pause::note(scene, flow, &progress).await;
+    scene.io.ask(Effect::Report(Box::new(progress.clone()))).await;
     Outcome { progress, retry_at }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::pair::Typed;
+use super::{pair::Typed, pause::Pause};
 use crate::{
     effect::{Answer, Effect, Io, StoreCommand},
     error::Code,
@@ -140,6 +140,9 @@ pub struct AccountRecord {
     /// Certificates that were once seen revoked: they are refused for good, whatever copy is served later.
     #[serde(default)]
     pub revoked: Vec<Fingerprint>,
+    /// How the last run ended, where it is to be tried again.
+    #[serde(default)]
+    pub paused: Option<Pause>,
     /// The record as it lies in the store, as far as this copy knows.
     #[serde(skip)]
     saved: Option<String>,
@@ -195,6 +198,7 @@ impl AccountRecord {
             devices: BTreeMap::new(),
             certificates: Vec::new(),
             revoked: Vec::new(),
+            paused: None,
             saved: None,
         }
     }

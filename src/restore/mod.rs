@@ -21,6 +21,7 @@ use crate::{
     bootstrap::{
         End, Outcome, Scene, Setup, conclude,
         look::LookError,
+        pause::{self, Flow},
         prove::{self, SecretsProven},
         record::{AccountRecord, KeyStatus},
         switch::SwitchError,
@@ -53,9 +54,14 @@ const VOUCHED_PAUSE: std::time::Duration = std::time::Duration::from_millis(500)
 /// Runs a restore. When it is complete, a set-up run ([`crate::bootstrap::run`]) finds the account's key in the vault.
 pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
+    if matches!(way, Way::Silent)
+        && let Some(outcome) = pause::held(&scene, Flow::Restore).await
+    {
+        return outcome;
+    }
     let mut progress = Progress::default();
     let ended = steps(&scene, &mut progress, way).await;
-    conclude(&io, progress, ended).await
+    conclude(&scene, Flow::Restore, progress, ended).await
 }
 
 async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way) -> Result<(), End> {

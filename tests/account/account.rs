@@ -132,6 +132,9 @@ impl Account {
             user_id: self.user.clone(),
             device_id: self.device(),
             policy: world.policy(self.user.as_str()),
+            standing: String::new(),
+            // Somebody who does not wait for the next try.
+            asked: true,
         }
     }
 

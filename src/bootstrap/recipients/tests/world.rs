@@ -193,6 +193,8 @@ impl World {
             user_id: self.user(),
             device_id: DeviceId::parse(device).unwrap(),
             policy: self.policy(),
+            standing: String::new(),
+            asked: true,
         };
         let chosen = self.drive(|io| async {
             let io = io;
