@@ -4,10 +4,14 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use keystead_core::{
-    bootstrap::{self, Outcome, Setup, login, record::AccountRecord},
-    ident::{Origin, UserId},
+    bootstrap::{
+        self, Outcome, Setup,
+        login::{self, Login},
+        logout::{self, Logout},
+        record::AccountRecord,
+    },
+    ident::{DeviceId, Origin, UserId},
     identity::PublicKey,
-    policy::Retention,
     restore::{self, Way},
     secret::SecretText,
     status::{Progress, Question, State as Stage},
@@ -72,8 +76,16 @@ pub(crate) fn session(state: &Rc<State>, page: u32, origin: &Origin, session: Se
     spawn_local(async move {
         if !is_confirmed(&state, page) {
             let mut driver = Driver::new(&state, &origin, &user);
-            let device = &session.device_id;
-            match driver.run(|io| login::confirm(io, &origin, &user, device, typed.as_deref())).await {
+            let others = others(&state, page, &origin, &user);
+            let login = Login {
+                origin: &origin,
+                user_id: &user,
+                device_id: &session.device_id,
+                typed: typed.as_deref(),
+                others: &others,
+                retention: state.policy.borrow().policy.as_ref().map(|policy| policy.retention()),
+            };
+            match driver.run(|io| login::confirm(io, login)).await {
                 Ok(confirmed) => {
                     // The record has it now. The next login may be somebody else's.
                     state.live(&origin, |live| live.typed = None);
@@ -110,6 +122,14 @@ async fn glance(state: &Rc<State>, origin: &Origin) {
     if let Some(progress) = Driver::new(state, origin, &user).run(|io| bootstrap::glance(io, setup)).await {
         report(state, origin, progress);
     }
+}
+
+/// The devices that other pages have open for an account.
+fn others(state: &State, page: u32, origin: &Origin, user: &UserId) -> Vec<DeviceId> {
+    let pages = state.pages.borrow();
+    let others = pages.iter().filter(|(id, other)| **id != page && other.origin == *origin);
+    let sessions = others.filter_map(|(_, other)| other.session.as_ref());
+    sessions.filter(|session| session.user_id == *user).map(|session| session.device_id.clone()).collect()
 }
 
 fn is_confirmed(state: &State, page: u32) -> bool {
@@ -273,11 +293,8 @@ pub(crate) fn signed_out(state: &Rc<State>, page: u32, origin: &Origin, user: Us
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {
         let mut driver = Driver::new(&state, &origin, &user);
-        let _ = if retention == Some(Retention::Never) {
-            driver.run(|io| login::end(io, &origin, &user, false)).await
-        } else {
-            driver.run(|io| login::leave(io, &origin, &user)).await
-        };
+        let logout = Logout { origin: &origin, user_id: &user, device_id: None, retention };
+        let _ = driver.run(|io| logout::end(io, logout)).await;
         report(&state, &origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     });
 }

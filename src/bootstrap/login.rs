@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    logout::{self, Logout},
     pair::Typed,
     record::{AccountRecord, DeviceSeen, LoginBegun},
 };
@@ -15,6 +16,7 @@ use crate::{
         homeserver::{Homeserver, Stop},
         session,
     },
+    policy::Retention,
     recovery::VaultError,
 };
 
@@ -37,18 +39,31 @@ impl Coded for LoginError {
     }
 }
 
-/// Asks the homeserver whose session it is. A device that this browser has not seen before is a login now; the name that
-/// was typed at it, where one was seen, is remembered for it: before the homeserver is asked, so that it outlives a crash.
+/// A session, as a page tells of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// The deployment.
+    pub origin: &'a Origin,
+    /// The account.
+    pub user_id: &'a UserId,
+    /// The session's device.
+    pub device_id: &'a DeviceId,
+    /// The name the person typed at it, where one was seen.
+    pub typed: Option<&'a str>,
+    /// The devices that other pages of this browser have open for the account.
+    pub others: &'a [DeviceId],
+    /// How long wrapping keys stay after a session; `None` where no policy is in force.
+    pub retention: Option<Retention>,
+}
+
+/// Asks the homeserver whose session it is. A device that this browser has not seen before is a login now: the name that
+/// was typed at it, where one was seen, is remembered for it (before the homeserver is asked, so that it outlives a crash),
+/// and sessions before it are over.
 ///
 /// # Errors
 /// [`Stop`] where the homeserver cannot be asked or says something else than the page.
-pub async fn confirm(
-    io: Io,
-    origin: &Origin,
-    user: &UserId,
-    device: &DeviceId,
-    typed: Option<&str>,
-) -> Result<Session, Stop> {
+pub async fn confirm(io: Io, login: Login<'_>) -> Result<Session, Stop> {
+    let Login { origin, user_id: user, device_id: device, typed, others, retention } = login;
     let mut record = AccountRecord::load(&io, origin, user).await?;
     if let Some(text) = typed {
         let login = LoginBegun { device_id: device.clone(), typed: Typed::read(text, user), at: io.now() };
@@ -59,38 +74,26 @@ pub async fn confirm(
     if whoami.user_id != *user || whoami.device_id.as_ref() != Some(device) {
         return Err(LoginError::OtherAccount.into());
     }
+    let now = io.now();
     // Where a name was typed, that was a login, under whatever device ID: the homeserver chooses those.
-    if record.begun.is_some() || !record.devices.contains_key(device) {
-        let now = io.now();
+    let this = |login: &LoginBegun| login.device_id == *device && now.since(login.at) < TYPED_LIMIT;
+    let begun = record.begun.clone().filter(this);
+    let new = !record.devices.contains_key(device);
+    if new && !record.devices.is_empty() && !record.devices.keys().any(|known| others.contains(known)) {
+        logout::superseded(&io, Logout { origin, user_id: user, device_id: None, retention }).await?;
+    }
+    if record.begun.is_some() || new || record.ended_at.is_some() {
         let seen = |record: &mut AccountRecord| {
+            (record.begun, record.ended_at) = (None, None);
             let seen = record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen::new(now));
-            let this = |login: &LoginBegun| login.device_id == *device && now.since(login.at) < TYPED_LIMIT;
-            if let Some(login) = record.begun.take().filter(this) {
+            if let Some(login) = &begun {
                 seen.end_login();
-                seen.typed = login.typed;
+                seen.typed = login.typed.clone();
             }
         };
         record.change(&io, origin, seen).await?;
     }
     Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
-}
-
-/// After a logout where the browser keeps what opens the recovery key: whoever logs in next is not the one who typed and
-/// confirmed so far.
-///
-/// # Errors
-/// [`Stop`] where the store fails.
-pub async fn leave(io: Io, origin: &Origin, user: &UserId) -> Result<(), Stop> {
-    let mut record = AccountRecord::load(&io, origin, user).await?;
-    if record.is_new() {
-        return Ok(());
-    }
-    let left = |record: &mut AccountRecord| {
-        record.begun = None;
-        record.devices.values_mut().for_each(DeviceSeen::end_login);
-    };
-    record.change(&io, origin, left).await?;
-    Ok(())
 }
 
 /// After a logout: what opens the recovery key goes. The wrapped copies always; the wrapping keys unless the policy has them

@@ -19,6 +19,7 @@
 //! takes up what it finds, so that any step can be the last one before a crash.
 
 pub mod login;
+pub mod logout;
 pub mod look;
 pub mod make;
 pub mod pair;

@@ -143,6 +143,9 @@ pub struct AccountRecord {
     /// How the last run ended, where it is to be tried again.
     #[serde(default)]
     pub paused: Option<Pause>,
+    /// When the last session ended, while the wrapping keys of it are still here.
+    #[serde(default)]
+    pub ended_at: Option<UnixMillis>,
     /// The record as it lies in the store, as far as this copy knows.
     #[serde(skip)]
     saved: Option<String>,
@@ -199,6 +202,7 @@ impl AccountRecord {
             certificates: Vec::new(),
             revoked: Vec::new(),
             paused: None,
+            ended_at: None,
             saved: None,
         }
     }
@@ -207,6 +211,19 @@ impl AccountRecord {
     #[must_use]
     pub fn store_key(origin: &Origin, user_id: &UserId) -> String {
         format!("account|{}|{}", origin.as_str(), user_id.as_str())
+    }
+
+    /// What the store's keys for the records of a deployment's accounts begin with; of all accounts without a deployment.
+    #[must_use]
+    pub fn store_prefix(origin: Option<&Origin>) -> String {
+        origin.map_or_else(|| "account|".to_owned(), |origin| format!("account|{}|", origin.as_str()))
+    }
+
+    /// Whose record lies under a key of the store.
+    #[must_use]
+    pub fn owner(store_key: &str) -> Option<(Origin, UserId)> {
+        let (origin, user) = store_key.strip_prefix("account|")?.split_once('|')?;
+        Some((Origin::parse(origin).ok()?, UserId::parse(user).ok()?))
     }
 
     /// Reads an account's record; a new one where there is none.

@@ -9,12 +9,18 @@ use std::{
 
 use keystead_cli::{Driver, Homeserver, Http, NoPage};
 use keystead_core::{
-    bootstrap::{self, Outcome, Setup, login, pair::Typed, record::AccountRecord},
+    bootstrap::{
+        self, Outcome, Setup,
+        login::{self, Login},
+        pair::Typed,
+        record::AccountRecord,
+    },
     bridge,
     effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::{PublicKey, PublishedIdentity},
     matrix::KeysQueryResponse,
+    policy::Retention,
     recovery::{
         KeyDescription, MemoryVault, SecretDocument, decode_seed,
         sealed::{self, SealedDocument, SealedNames},
@@ -142,13 +148,17 @@ impl Account {
         DeviceId::parse(&self.session.device_id).unwrap()
     }
 
+    fn login<'a>(&'a self, device_id: &'a DeviceId, typed: Option<&'a str>) -> Login<'a> {
+        let (origin, user_id, retention) = (&self.session_origin, &self.user, Some(Retention::Always));
+        Login { origin, user_id, device_id, typed, others: &[], retention }
+    }
+
     /// A login, or what a start of the browser makes of it; `None` where the process died or the homeserver said no.
     pub(crate) async fn begin_login(&self, typed: Option<&str>, fault: Option<Fault>) -> Option<()> {
         self.trace.borrow_mut().clear();
         self.fault.set(fault);
         let device = self.device();
-        let confirmed = self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, typed));
-        confirmed.await.ok()?.ok().map(|_| ())
+        self.drive(|io| login::confirm(io, self.login(&device, typed))).await.ok()?.ok().map(|_| ())
     }
 
     /// The person logs out.
@@ -185,11 +195,7 @@ impl Account {
     /// The login, which the homeserver confirms, with what was typed at it.
     pub(crate) async fn log_in(&self, typed: Option<&str>) {
         let device = self.device();
-        self.drive(|io| login::confirm(io, &self.session_origin, &self.user, &device, typed))
-            .await
-            .ok()
-            .unwrap()
-            .unwrap();
+        self.drive(|io| login::confirm(io, self.login(&device, typed))).await.ok().unwrap().unwrap();
     }
 
     /// The person says that a certificate is theirs.

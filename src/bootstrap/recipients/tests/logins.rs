@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::world::*;
 use crate::{
-    bootstrap::login,
+    bootstrap::logout::{self, Logout},
     ident::{DeviceId, Fingerprint, UserId},
 };
 
@@ -69,7 +69,8 @@ async fn what_was_typed_or_answered_at_one_login_says_nothing_of_the_next() {
     assert_eq!(world.outcome("GHI").await, "KS-DIR-CONFIRM");
     assert_eq!(world.outcome("DEF").await, "sealed to Own");
     // Even under a device ID that was Ann's, once she has logged out, or where a name is typed.
-    world.drive(|io| async { login::leave(io, &origin, &user).await.is_ok() }).await;
+    let logout = Logout { origin: &origin, user_id: &user, device_id: None, retention: None };
+    world.drive(|io| async { logout::end(io, logout).await.is_ok() }).await;
     for device in ["ABC", "DEF", "GHI"] {
         world.log_in(device, None).await;
         assert_eq!(world.outcome(device).await, "asks ann@example.org");

@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 
 use super::super::*;
 use crate::{
-    bootstrap::{Setup, login},
+    bootstrap::{
+        Setup,
+        login::{self, Login},
+    },
     effect::{Answer, Effect, HttpRequest, HttpResponse, Io, Run, Step, StoreCommand, Target, TransportError},
     ident::{DeviceId, Fingerprint, Origin, UserId},
     matrix::homeserver::Homeserver,
@@ -167,8 +170,18 @@ impl World {
     pub(super) async fn log_in(&self, device: &str, typed: Option<&str>) {
         let body = json!({ "user_id": self.user, "device_id": device }).to_string();
         self.page("/_matrix/client/v3/account/whoami", response(200, body));
-        let (origin, user, device) = (origin(), self.user(), DeviceId::parse(device).unwrap());
-        let confirmed = self.drive(|io| async { login::confirm(io, &origin, &user, &device, typed).await.is_ok() });
+        let (origin, user_id, device_id) = (origin(), self.user(), DeviceId::parse(device).unwrap());
+        // All of them are open: a browser can have several jars of cookies.
+        let others = ["ABC", "DEF", "GHI"].map(|device| DeviceId::parse(device).unwrap());
+        let login = Login {
+            origin: &origin,
+            user_id: &user_id,
+            device_id: &device_id,
+            typed,
+            others: &others,
+            retention: None,
+        };
+        let confirmed = self.drive(|io| async { login::confirm(io, login).await.is_ok() });
         assert!(confirmed.await);
     }
 
