@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use crate::{
     error::Code,
-    ident::{EmailAddress, Fingerprint, Origin, UserId},
+    ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     secret::SecretText,
     time::UnixMillis,
@@ -109,6 +109,30 @@ pub struct Progress {
     pub question: Option<Question>,
 }
 
+impl Progress {
+    /// Must the person be called? For a question, and for trouble that does not pass by itself.
+    #[must_use]
+    pub fn calls(&self) -> bool {
+        let passes = self.retry_at.is_some() && self.problem.is_some_and(|(code, _)| PASSING.contains(&code));
+        self.question.is_some() || (self.state == State::Failed && !passes)
+    }
+}
+
+/// What is over, as a rule, when it is tried again.
+const PASSING: [Code; 11] = [
+    Code::NetUnreachable,
+    Code::NetServer,
+    Code::NetLimited,
+    Code::NetToken,
+    Code::NetAnswer,
+    Code::RecPage,
+    Code::RecNoIdentity,
+    Code::RecReadBack,
+    Code::RecSecretMissing,
+    Code::RecDevice,
+    Code::StoFailed,
+];
+
 /// A question that only the person can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
@@ -124,8 +148,11 @@ pub enum Question {
         /// Its fingerprint.
         fingerprint: Fingerprint,
     },
-    /// Keep this recovery key: there is no directory. The key itself is asked for separately and shown once.
-    Keep,
+    /// Keep this recovery key: there is no directory. The key itself is asked for separately.
+    Keep {
+        /// Its id: when it changes, another key was made in its place.
+        key_id: KeyId,
+    },
     /// Open the account's history on this browser: with the opened sealed recovery, or with the recovery key.
     Recover {
         /// The account.
@@ -150,7 +177,7 @@ impl Question {
     pub const fn state(&self) -> State {
         match self {
             Self::Confirm { .. } => State::Confirm,
-            Self::Keep => State::Keep,
+            Self::Keep { .. } => State::Keep,
             Self::Recover { .. } => State::Recover,
             Self::Believe { .. } => State::Believe,
         }
@@ -228,30 +255,58 @@ impl Drop for Typed {
     }
 }
 
-/// What a page of the extension asks the background (`runtime.sendMessage`).
+/// What the background answers a page of the extension: `{"Ok": …}`, or `{"Err": …}` where it did not do what was asked.
+pub type Reply<T> = Result<T, Refusal>;
+
+/// Why the background did not do what a page of the extension asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The request is of no known form: page and background are of different versions.
+    #[error("the request is of no known form")]
+    Form,
+    /// Nothing of that kind is asked of the person now.
+    #[error("nothing of that kind is asked")]
+    NotAsked,
+    /// Another recovery key waits to be kept than the one that was shown.
+    #[error("another recovery key waits")]
+    Replaced,
+    /// Nothing was saved: the browser's storage failed.
+    #[error("it was not saved")]
+    NotSaved,
+    /// The background cannot start.
+    #[error("the background cannot start")]
+    NotStarted,
+}
+
+/// What a page of the extension asks the background (`runtime.sendMessage`); each is answered with a [`Reply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum PageRequest {
     /// The status; answered with [`Status`].
     Status,
-    /// The recipient was confirmed or refused; answered with [`Status`].
+    /// The recipient was confirmed or refused; answered with [`Status`] when that is saved.
     Confirm {
         /// Of which deployment.
         origin: Origin,
+        /// Of which account there.
+        account: UserId,
         /// Which certificate the person saw.
         fingerprint: Fingerprint,
         /// Yes or no.
         accept: bool,
     },
-    /// Show the recovery key that waits to be kept; answered with a text in the Matrix base58 form, or `null`.
+    /// Show the recovery key that waits to be kept; answered with its `key_id` and its `text` in the Matrix base58 form.
     RecoveryKey {
         /// Of which deployment.
         origin: Origin,
     },
-    /// The person kept the recovery key; answered with [`Status`].
+    /// The person kept the recovery key of this id; answered with [`Status`] when that is saved.
     Kept {
         /// Of which deployment.
         origin: Origin,
+        /// Which key the person saw.
+        key_id: KeyId,
     },
     /// Open the account's history with this: the opened sealed recovery or the recovery key, as it was typed or pasted.
     /// Answered with [`Status`] when the attempt is over.
@@ -265,6 +320,8 @@ pub enum PageRequest {
     Believe {
         /// Of which deployment.
         origin: Origin,
+        /// Of which account there.
+        account: UserId,
         /// The master key the person saw the security code of.
         master_key: PublicKey,
         /// Yes or no.
@@ -282,4 +339,34 @@ pub enum PageRequest {
         /// The document.
         policy: serde_json::Value,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_person_is_called_for_questions_and_for_what_does_not_pass() {
+        let failed = |code, retry_at| Progress {
+            state: State::Failed,
+            problem: Some((code, UnixMillis(1))),
+            retry_at,
+            ..Progress::default()
+        };
+        let soon = Some(UnixMillis(2));
+        assert!(!Progress::default().calls());
+        assert!(!failed(Code::NetUnreachable, soon).calls());
+        assert!(failed(Code::NetUnreachable, None).calls(), "nobody tries again");
+        assert!(failed(Code::RecIdentity, soon).calls(), "another identity stays another identity");
+        let waiting = Progress { state: State::Waiting, retry_at: soon, ..Progress::default() };
+        assert!(!waiting.calls());
+        let question = Some(Question::Keep { key_id: KeyId::parse("a").unwrap() });
+        assert!(Progress { question, ..Progress::default() }.calls());
+    }
+
+    #[test]
+    fn a_reply_is_one_or_the_other() {
+        assert_eq!(serde_json::to_string(&Reply::Ok(1)).unwrap(), r#"{"Ok":1}"#);
+        assert_eq!(serde_json::to_string(&Reply::<()>::Err(Refusal::NotSaved)).unwrap(), r#"{"Err":"not_saved"}"#);
+    }
 }

@@ -6,27 +6,36 @@ const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url
 const ready = init({ module_or_path: wasm }).then(() => Background.start());
 const api = globalThis.browser ?? chrome;
 
+// The extension's own pages; content scripts have the URL of their page.
+const isOwn = (sender) => Boolean(sender?.url?.startsWith(api.runtime.getURL("")));
+
 let pages = 0;
 api.runtime.onConnect.addListener((port) => {
+  if (isOwn(port.sender)) {
+    // A page that must not lose its background says a word now and then: that is all that it takes.
+    port.onMessage.addListener(() => {});
+    return;
+  }
   const page = (pages += 1);
   const { sender } = port;
-  ready.then((background) => background.page_connected(page, sender?.url ?? "", port));
-  port.onMessage.addListener((message) => ready.then((background) => background.page_message(page, message)));
-  port.onDisconnect.addListener(() => ready.then((background) => background.page_gone(page)));
+  // Where the background cannot start, Element has to do without it.
+  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).catch(() => port.postMessage({ do: "off" }));
+  port.onMessage.addListener((message) => ready.then((background) => background.page_message(page, message), () => {}));
+  port.onDisconnect.addListener(() => ready.then((background) => background.page_gone(page), () => {}));
 });
 
-// Only the extension's own pages are answered; content scripts have the port.
 api.runtime.onMessage.addListener((message, sender, reply) => {
-  if (!sender.url?.startsWith(api.runtime.getURL(""))) return false;
-  ready.then((background) => background.request(message)).then(reply, () => reply(null));
+  if (!isOwn(sender)) return false;
+  ready.then((background) => background.request(message)).then(reply, () => reply({ Err: "not_started" }));
   return true;
 });
 
-api.alarms.onAlarm.addListener(({ name }) => ready.then((background) => background.alarm(name)));
+const tell = (event) => ready.then(event, () => {});
+api.alarms.onAlarm.addListener(({ name }) => tell((background) => background.alarm(name)));
 api.storage.onChanged.addListener((_, area) => {
-  if (area === "managed") ready.then((background) => background.policy_changed());
+  if (area === "managed") tell((background) => background.policy_changed());
 });
-api.permissions.onAdded.addListener(() => ready.then((background) => background.permission_granted()));
-api.permissions.onRemoved.addListener(() => ready.then((background) => background.policy_changed()));
-api.runtime.onInstalled.addListener(() => ready);
-api.runtime.onStartup.addListener(() => ready);
+api.permissions.onAdded.addListener(() => tell((background) => background.permission_granted()));
+api.permissions.onRemoved.addListener(() => tell((background) => background.policy_changed()));
+api.runtime.onInstalled.addListener(() => tell(() => {}));
+api.runtime.onStartup.addListener(() => tell(() => {}));

@@ -8,57 +8,105 @@
   // The hook takes the first offer of a document and says so by cancelling it; nobody else has run yet.
   if (document.dispatchEvent(offer)) return;
 
+  const FIRST_PAUSE = 1000;
+  const LONGEST_PAUSE = 60_000;
+  const TRIES = 3;
   let background;
-  let waiting = true;
+  let running = false;
+  let pause = FIRST_PAUSE;
+  let unheard = 0;
   let typed;
 
+  const hook = (message) => port1.postMessage(message);
+  const wait = ({ on }) => {
+    running = on;
+    if (!on) pause = FIRST_PAUSE;
+  };
+
   const connect = () => {
-    background = api.runtime.connect({ name: "page" });
-    // A background that is started anew has forgotten it; one that knows whose login it was says so.
-    if (typed) background.postMessage(typed);
-    background.onMessage.addListener((message) => {
-      if (message.do === "wait") waiting = message.on;
-      else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
+    if (background) return;
+    if (!api.runtime?.id) return hook({ do: "orphaned" });
+    const port = api.runtime.connect({ name: "page" });
+    let heard = false;
+    background = port;
+    port.onMessage.addListener((message) => {
+      heard = true;
+      unheard = 0;
+      if (message.do === "wait") wait(message);
       else if (message.do === "known") typed = undefined;
-      else port1.postMessage(message);
+      else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
+      else hook(message);
     });
-    background.onDisconnect.addListener(() => {
+    port.onDisconnect.addListener(() => {
       void api.runtime.lastError;
       background = undefined;
-      // What it was asked, nobody answers any more.
-      port1.postMessage({ do: "lost" });
-      // The browser stops idle backgrounds. Under way, we start it again; else the next message does.
-      if (waiting) setTimeout(() => background ?? revive(), 1000);
+      // A background that does not say a word cannot start: Element goes on without it.
+      if (!heard && (unheard += 1) >= TRIES) return hook({ do: "off" });
+      hook({ do: "lost" });
+      if (heard && !running) return;
+      // The browser stopped it while something was under way: it is started again, ever more patiently.
+      setTimeout(() => send(), pause);
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
     });
+    // A background that is started anew has forgotten it; one that knows whose login it was says so.
+    if (typed) port.postMessage(typed);
   };
-  const revive = () => {
-    if (!api.runtime?.id) return port1.postMessage({ do: "lost" });
-    connect();
-    port1.postMessage({ do: "introduce" });
-  };
+
   const send = (message) => {
     try {
-      if (!background) connect();
-      background.postMessage(message);
+      connect();
+      // It says how it stands; one that is stopped before it does has not heard.
+      if (message?.tell === "session") running = true;
+      if (message) background?.postMessage(message);
     } catch {
-      port1.postMessage({ do: "lost" });
+      hook({ do: "orphaned" });
     }
   };
 
   port1.onmessage = ({ data }) => {
     if (data?.tell === "signed_out") typed = undefined;
-    if (data?.tell !== "typed") send(data);
+    if (data?.tell === "wake") send();
+    else if (data?.tell !== "typed") send(data);
   };
-  // The background lost its ports when it was stopped, and has something to do again.
-  api.runtime.onMessage.addListener(() => {
-    if (!background) revive();
+  // The background has something to do and lost its ports when it was stopped; or asks whether there is a hook.
+  api.runtime.onMessage.addListener((_message, _sender, reply) => {
+    send();
+    reply(true);
   });
+  send();
 
-  const type = (event) => {
-    if (event.isTrusted && event.target?.id === "mx_LoginForm_username") {
-      typed = { tell: "typed", name: String(event.target.value).slice(0, 255), at: Date.now() };
-      send(typed);
+  // What the person types is heard before any script of the page hears of it. A script that puts another value into the
+  // field makes it nobody's, until the person has emptied it.
+  let field;
+  let value = "";
+  let edited = false;
+  let spoilt = false;
+  const say = (name) => {
+    if (name === (typed?.name ?? "")) return;
+    typed = { tell: "typed", name: name.slice(0, 255), at: Date.now() };
+    send(typed);
+  };
+  const check = ({ isTrusted, type, target }) => {
+    if (isTrusted && target?.id === "mx_LoginForm_username" && target !== field) {
+      [field, value, spoilt] = [target, "", false];
+    }
+    if (!isTrusted || !field || type === "input") return;
+    edited = type === "beforeinput" && target === field;
+    if (field.isConnected && field.value !== value) {
+      spoilt = true;
+      say("");
     }
   };
-  for (const kind of ["change", "input"]) document.addEventListener(kind, type, true);
+  const type = ({ isTrusted, target, data }) => {
+    if (!isTrusted || target !== field) return;
+    value = String(field.value);
+    // What a browser fills in, in one piece, comes without an edit before it.
+    if (value === "" || value === data || !edited) spoilt = false;
+    edited = false;
+    say(spoilt ? "" : value);
+  };
+  for (const kind of ["beforeinput", "input", "keydown", "pointerdown", "click", "submit"]) {
+    window.addEventListener(kind, check, true);
+  }
+  window.addEventListener("input", type, true);
 })();

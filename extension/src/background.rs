@@ -4,19 +4,22 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    time::Duration,
 };
 
+use futures_channel::oneshot;
+use futures_util::{FutureExt, future::select};
 use keystead_core::{
     ident::{Origin, UserId},
-    policy::InForce,
+    policy::{InForce, Retention},
 };
 use wasm_bindgen::JsValue;
 
 use crate::{
     adapter::{clock, database::Database},
     deployment::{self, Live},
-    pages::Page,
-    policy,
+    pages::{self, Page},
+    policy, sessions,
 };
 
 /// Everything. Nothing in here has to survive the background: what must is in the database.
@@ -27,6 +30,7 @@ pub(crate) struct State {
     pub(crate) deployments: RefCell<BTreeMap<Origin, Live>>,
     pub(crate) next_command: Cell<u32>,
     ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
+    waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
 impl State {
@@ -40,6 +44,7 @@ impl State {
             // What a page was asked by a background that was stopped meanwhile, it answers to this one: no id comes twice.
             next_command: Cell::new(clock::now().0 as u32),
             ended: RefCell::default(),
+            waiting: RefCell::default(),
         }))
     }
 
@@ -48,7 +53,14 @@ impl State {
         let in_force = policy::in_force(&state.database).await;
         state.policy.replace(in_force);
         policy::apply(state).await;
+        pages::serve_all(state);
+        sessions::sweep(state).await;
         deployment::refresh(state).await;
+    }
+
+    /// How long wrapping keys stay after a logout; `None` where no policy is in force.
+    pub(crate) fn retention(&self) -> Option<Retention> {
+        self.policy.borrow().policy.as_ref().map(|policy| policy.retention())
     }
 
     /// How many sessions of an account have ended while the background ran.
@@ -64,5 +76,29 @@ impl State {
     /// Changes what is known of a deployment.
     pub(crate) fn live<T>(&self, origin: &Origin, change: impl FnOnce(&mut Live) -> T) -> T {
         change(self.deployments.borrow_mut().entry(origin.clone()).or_default())
+    }
+
+    /// Something changed that somebody may wait for ([`Self::until`]).
+    pub(crate) fn changed(&self) {
+        for waiting in self.waiting.take() {
+            let _ = waiting.send(());
+        }
+    }
+
+    /// Waits until there is something, but not longer than `limit`; looks at each [`Self::changed`].
+    pub(crate) async fn until<T>(&self, limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+        let end = clock::now().plus(limit);
+        loop {
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            let left = end.since(clock::now());
+            if left.is_zero() {
+                return None;
+            }
+            let (sender, changed) = oneshot::channel();
+            self.waiting.borrow_mut().push(sender);
+            select(changed, clock::sleep(left).boxed_local()).await;
+        }
     }
 }

@@ -23,7 +23,8 @@ use crate::{
         vault::WebVault,
     },
     background::State,
-    deployment, pages,
+    deployment::{self, ToKeep},
+    pages,
 };
 
 /// Performs effects for one account.
@@ -98,10 +99,15 @@ impl Driver {
                 deployment::report(&self.state, &self.origin, *progress);
                 Answer::Done
             }
-            Effect::Keep { text: key, .. } => {
+            Effect::Keep { key_id, text } => {
                 let (sender, kept) = oneshot::channel();
-                self.state.live(&self.origin, |live| live.to_keep = Some((key, sender)));
-                kept.await.map_or(Answer::Failed, |()| Answer::Done)
+                let to_keep = ToKeep { key_id, text, kept: sender };
+                self.state.live(&self.origin, |live| live.to_keep = Some(to_keep));
+                // Nothing is under way while the person is asked: a background that is started again makes another key.
+                deployment::tell_to_wait(&self.state, &self.origin, false);
+                let answer = kept.await.map_or(Answer::Failed, |()| Answer::Done);
+                deployment::tell_to_wait(&self.state, &self.origin, true);
+                answer
             }
             Effect::Native(NativeCommand::Exchange(request)) => Answer::Native(self.native(&request).await),
             Effect::Native(NativeCommand::Close) => {

@@ -1,10 +1,12 @@
 //! The extension's background: binds the core to the browser.
 //!
 //! No rule of Keystead is in here. `adapter/` has the browser's APIs; [`driver`] performs what the core's flows ask for;
-//! [`pages`] knows the tabs that are connected; [`deployment`] runs the flows; [`policy`] finds the policy in force; this
-//! file is what the JavaScript entry calls.
+//! [`pages`] knows the tabs that are connected, [`sessions`] who is logged in there; [`asks`] is the bridge; [`deployment`]
+//! runs the flows; [`requests`] answers the extension's own pages; [`policy`] finds the policy in force; this file is what
+//! the JavaScript entry calls.
 
 mod adapter;
+mod asks;
 mod background;
 mod deployment;
 mod driver;
@@ -12,6 +14,7 @@ mod pages;
 mod policy;
 mod protocol;
 mod requests;
+mod sessions;
 
 use std::rc::Rc;
 
@@ -53,7 +56,8 @@ impl Background {
 
     /// A request of one of the extension's own pages.
     pub async fn request(&self, message: JsValue) -> JsValue {
-        to_js(&requests::answer(Rc::clone(&self.0), from_js(&message)).await)
+        let reply = requests::answer(Rc::clone(&self.0), from_js(&message)).await;
+        to_js(&serde_json::to_value(reply).unwrap_or_default())
     }
 
     /// An alarm that was set earlier.

@@ -1,15 +1,18 @@
-//! The pages that are connected: who is logged in there, what they ask, what they are asked.
+//! The pages that are connected: whether they are served, what they say, what they are asked to do.
 
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use futures_channel::oneshot;
-use futures_util::{FutureExt, future::select};
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use keystead_core::{
-    bridge::{self, Answer},
+    bridge,
     effect::{PageAnswer, PageCommand},
-    error::Code,
     ident::{Origin, UserId},
-    secret::SecretText,
+    policy::Deployment,
+    time::UnixMillis,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -17,79 +20,137 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::{
     adapter::{clock, webextension::Port},
+    asks,
     background::State,
-    deployment,
-    driver::Driver,
-    protocol::{Ask, FromPage, Session, Tell, What},
+    protocol::{FromPage, Session, Tell, Who},
+    sessions,
 };
 
 /// How long a page may take for a command. The client's own waits in it are shorter.
 const COMMAND_LIMIT: Duration = Duration::from_secs(45);
-/// How many bridge requests of one page are worked on, or wait, at the same time.
-const MAX_OPEN_REQUESTS: usize = 64;
 
 /// A connected page.
 pub(crate) struct Page {
     port: Port,
     pub(crate) origin: Origin,
+    /// The homeserver that it is served for; `None` where the policy does not name the page.
+    served: Option<String>,
     /// Who is logged in, by the page's word.
     pub(crate) session: Option<Session>,
     /// The same, when the homeserver has confirmed it.
     pub(crate) confirmed: Option<bridge::Session>,
     /// The homeserver is being asked.
     pub(crate) confirming: bool,
+    /// The homeserver is not asked again before.
+    pub(crate) not_before: Option<UnixMillis>,
+    pub(crate) open_asks: usize,
     commands: BTreeMap<u32, oneshot::Sender<PageAnswer>>,
-    open_requests: usize,
-    until_confirmed: Vec<oneshot::Sender<()>>,
 }
 
-/// A page connected. One that the policy does not name is not listened to.
+impl Page {
+    /// The session, if it is this one and the homeserver has confirmed it.
+    pub(crate) fn confirmed(&self, who: &Who) -> Option<&bridge::Session> {
+        self.confirmed.as_ref().filter(|session| session.user_id == who.user_id && session.device_id == who.device_id)
+    }
+
+    /// Is this session logged in here, by the page's word?
+    pub(crate) fn has(&self, who: &Who) -> bool {
+        self.session.as_ref().is_some_and(|session| session.who == *who)
+    }
+}
+
+/// A page connected. It is told whether it is served; one that the policy does not name is only heard when a session ends.
 pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
     let Some(origin) = Url::parse(url).ok().and_then(|u| Origin::parse(&u.origin().ascii_serialization()).ok()) else {
-        return;
+        return port.send(&json!({ "do": "off" }));
     };
-    let named = state.policy.borrow().policy.as_ref().is_some_and(|p| p.deployment(&origin).is_some());
-    if !named {
-        return;
-    }
     let page_state = Page {
         port,
         origin,
+        served: None,
         session: None,
         confirmed: None,
         confirming: false,
+        not_before: None,
+        open_asks: 0,
         commands: BTreeMap::new(),
-        open_requests: 0,
-        until_confirmed: Vec::new(),
     };
     state.pages.borrow_mut().insert(page, page_state);
+    serve(state, page);
+}
+
+fn serve(state: &State, page: u32) {
+    let told = change(state, page, |page| {
+        page.served = deployment(state, &page.origin).map(|deployment| deployment.homeserver.as_str().to_owned());
+        if page.served.is_none() {
+            (page.session, page.confirmed) = (None, None);
+        }
+        match &page.served {
+            Some(homeserver) => json!({ "do": "serve", "homeserver": homeserver }),
+            None => json!({ "do": "off" }),
+        }
+    });
+    if let Some(told) = told {
+        send(state, page, &told);
+    }
+}
+
+/// The policy may have changed: tells those pages for which it has.
+pub(crate) fn serve_all(state: &State) {
+    let news = |page: &Page| {
+        let homeserver = deployment(state, &page.origin).map(|deployment| deployment.homeserver.as_str().to_owned());
+        homeserver != page.served
+    };
+    let pages: Vec<_> = state.pages.borrow().iter().filter(|(_, page)| news(page)).map(|(id, _)| *id).collect();
+    for page in pages {
+        serve(state, page);
+    }
+}
+
+/// The deployment that the policy names for an origin.
+pub(crate) fn deployment(state: &State, origin: &Origin) -> Option<Deployment> {
+    state.policy.borrow().policy.as_ref().and_then(|policy| policy.deployment(origin)).cloned()
 }
 
 /// A page is gone: what it was asked is not coming.
 pub(crate) fn gone(state: &Rc<State>, page: u32) {
     state.pages.borrow_mut().remove(&page);
+    state.changed();
 }
 
 /// A page says something.
 pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
-    let Ok(message) = serde_json::from_value::<FromPage>(message) else { return };
-    let Some(origin) = state.pages.borrow().get(&page).map(|p| p.origin.clone()) else { return };
-    match message {
+    let known = state.pages.borrow().get(&page).map(|p| (p.origin.clone(), p.served.is_some()));
+    let Some((origin, served)) = known else { return };
+    let Ok(parsed) = serde_json::from_value::<FromPage>(message.clone()) else {
+        if let (Some(id), Some(_)) = (message.get("id"), message.get("ask")) {
+            asks::refuse(state, page, id);
+        }
+        return;
+    };
+    match parsed {
+        FromPage::Tell(Tell::SignedOut(who)) => sessions::signed_out(state, &origin, who),
+        _ if !served => {}
         FromPage::Tell(Tell::Typed { name, at }) => {
             // A clock that was set back must not make a name last for ever.
             let at = at.min(clock::now());
             state.live(&origin, |live| live.typed = Some((name, at)));
         }
-        FromPage::Tell(Tell::Session(session)) => deployment::session(state, page, &origin, session),
-        FromPage::Tell(Tell::SignedOut { user_id }) => deployment::signed_out(state, page, &origin, user_id),
+        FromPage::Tell(Tell::Session(session)) => sessions::told(state, page, &origin, session),
+        FromPage::Tell(Tell::Away) => sessions::away(state, page, &origin),
         FromPage::Tell(Tell::Done { id, answer }) => {
-            let waiting = state.pages.borrow_mut().get_mut(&page).and_then(|p| p.commands.remove(&id));
+            let waiting = change(state, page, |page| page.commands.remove(&id)).flatten();
             if let Some(waiting) = waiting {
                 let _ = waiting.send(answer);
             }
         }
-        FromPage::Ask(ask) => spawn_local(answer(Rc::clone(state), page, ask)),
+        FromPage::Ask(ask) => spawn_local(asks::answer(Rc::clone(state), page, origin, ask)),
     }
+}
+
+/// Changes what is known of a page; `None` where it is gone.
+pub(crate) fn change<T>(state: &State, page: u32, change: impl FnOnce(&mut Page) -> T) -> Option<T> {
+    state.pages.borrow_mut().get_mut(&page).map(change)
 }
 
 /// Sends something to a page.
@@ -99,14 +160,20 @@ pub(crate) fn send(state: &State, page: u32, message: &Value) {
     }
 }
 
-/// Sends something to every page of a deployment.
+/// The pages of a deployment that are connected and served, the newest first.
+pub(crate) fn of(state: &State, origin: &Origin) -> Vec<u32> {
+    let pages = state.pages.borrow();
+    pages.iter().rev().filter(|(_, p)| p.origin == *origin && p.served.is_some()).map(|(id, _)| *id).collect()
+}
+
+/// Sends something to all pages of a deployment.
 pub(crate) fn send_all(state: &State, origin: &Origin, message: &Value) {
-    for page in state.pages.borrow().values().filter(|page| page.origin == *origin) {
-        page.port.send(message);
+    for page in of(state, origin) {
+        send(state, page, message);
     }
 }
 
-/// Has the page of an account do something. With several tabs open it is the one that is ready.
+/// Has the page of an account do something. With several tabs open it is the one that is furthest.
 pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, command: &PageCommand) -> PageAnswer {
     let Some(page) = page_for(state, origin, user, command) else { return PageAnswer::Gone };
     let id = state.next_command.get();
@@ -114,92 +181,31 @@ pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, c
     let (sender, receiver) = oneshot::channel();
     let Ok(Value::Object(mut message)) = serde_json::to_value(command) else { return PageAnswer::Failed };
     message.insert("id".into(), id.into());
-    if let Some(page) = state.pages.borrow_mut().get_mut(&page) {
+    change(state, page, |page| {
         page.commands.insert(id, sender);
         page.port.send(&Value::Object(message));
-    }
-    let limit = clock::sleep(COMMAND_LIMIT).boxed_local();
-    match select(receiver, limit).await {
-        futures_util::future::Either::Left((Ok(answer), _)) => answer,
+    });
+    match select(receiver, clock::sleep(COMMAND_LIMIT).boxed_local()).await {
+        Either::Left((Ok(answer), _)) => answer,
         _ => PageAnswer::Gone,
     }
 }
 
-/// The page where an account is logged in and set up, else one where it waits to be confirmed, if there is one. A token can
-/// be renewed anywhere.
+/// The page where an account is logged in and set up, else one where it waits to be confirmed; for a token any will do.
 fn page_for(state: &State, origin: &Origin, user: &UserId, command: &PageCommand) -> Option<u32> {
     let pages = state.pages.borrow();
-    let page = |far_enough: fn(&Session) -> bool| {
-        let there = |session: &Session| session.user_id == *user && far_enough(session);
+    let page = |far_enough: &dyn Fn(&Session) -> bool| {
+        let there = |session: &Session| session.who.user_id == *user && far_enough(session);
         let found = pages.iter().rev().find(|(_, p)| p.origin == *origin && p.session.as_ref().is_some_and(there));
         found.map(|(id, _)| *id)
     };
-    let far_enough = page(|session| session.ready).or_else(|| page(|session| session.unverified));
-    far_enough.or_else(|| if matches!(command, PageCommand::RenewToken) { page(|_| true) } else { None })
+    let any = *command == PageCommand::RenewToken;
+    page(&|session| session.ready).or_else(|| page(&|session| session.unverified || any))
 }
 
 /// The access token of an account, as the last page handed it over.
 pub(crate) fn token(state: &State, origin: &Origin, user: &UserId) -> Option<String> {
     let pages = state.pages.borrow();
-    let session = |p: &&Page| p.origin == *origin && p.session.as_ref().is_some_and(|s| s.user_id == *user);
+    let session = |p: &&Page| p.origin == *origin && p.session.as_ref().is_some_and(|s| s.who.user_id == *user);
     pages.values().rev().find(session).and_then(|p| p.session.as_ref().map(|s| s.token.clone()))
-}
-
-impl Page {
-    /// The homeserver has been asked whose session it is, with whatever outcome.
-    pub(crate) fn end_confirming(&mut self) {
-        self.confirming = false;
-        self.until_confirmed.clear();
-    }
-}
-
-/// Waits while the homeserver is being asked whose session it is.
-async fn confirming(state: &State, page: u32) {
-    let asking = state.pages.borrow_mut().get_mut(&page).filter(|page| page.confirming).map(|page| {
-        let (sender, over) = oneshot::channel();
-        page.until_confirmed.push(sender);
-        over
-    });
-    if let Some(over) = asking {
-        // Nothing is sent: it is over when the other end is dropped.
-        let _ = over.await;
-    }
-}
-
-/// Answers what a page asks of the bridge.
-async fn answer(state: Rc<State>, page: u32, ask: Ask) {
-    let within = state.pages.borrow_mut().get_mut(&page).is_some_and(|page| {
-        page.open_requests += 1;
-        page.open_requests <= MAX_OPEN_REQUESTS
-    });
-    if within {
-        confirming(&state, page).await;
-    }
-    let session = state.pages.borrow().get(&page).filter(|_| within).and_then(|page| page.confirmed.clone());
-    let answer = match session {
-        // Before the session is confirmed nothing here can be ours: Element's own functions run.
-        None => Answer::Own,
-        Some(session) => {
-            let mut driver = Driver::new(&state, &session.origin, &session.user_id);
-            match ask.what {
-                What::Store { name, secret } => {
-                    let secret = SecretText::new(secret);
-                    driver.run(|io| bridge::store(io, &session, &name, &secret)).await
-                }
-                What::PutAside { name } => driver.run(|io| bridge::put_aside(io, &session, &name)).await,
-                What::Get { name } => driver.run(|io| bridge::get(io, &session, &name)).await,
-            }
-        }
-    };
-    if let Some(page) = state.pages.borrow_mut().get_mut(&page) {
-        page.open_requests -= 1;
-    }
-    let mut message = match answer {
-        Answer::Own => json!({ "own": true }),
-        Answer::Stored => json!({}),
-        Answer::Secret(secret) => json!({ "value": secret.expose("the client asked for it, by the rules") }),
-        Answer::Refused(code) => json!({ "refused": Code::as_str(code) }),
-    };
-    message["re"] = ask.id.into();
-    send(&state, page, &message);
 }

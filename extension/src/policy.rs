@@ -7,10 +7,15 @@ use keystead_core::{
     store::Store,
 };
 use serde_json::Value;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    adapter::{database::Database, webextension},
+    adapter::{
+        database::Database,
+        webextension::{self, Tab},
+    },
     background::State,
+    deployment,
 };
 
 const LAST_GOOD: &str = "policy|last_good";
@@ -49,25 +54,36 @@ async fn read<T: serde::de::DeserializeOwned>(database: &Database, key: &str) ->
 pub(crate) async fn apply(state: &Rc<State>) {
     let policy = state.policy.borrow().policy.clone();
     let mut patterns = Vec::new();
+    let mut held = Vec::new();
     for deployment in policy.iter().flat_map(|p| &p.deployments) {
         let Some(pattern) = deployment.page_pattern() else { continue };
         if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
             patterns.push(pattern);
+            held.push(deployment);
         }
     }
     patterns.sort();
     patterns.dedup();
-    let new = webextension::register_page_scripts(&patterns).await.unwrap_or(false);
-    if patterns.is_empty() {
+    if webextension::register_page_scripts(&patterns).await.is_err() {
         return;
     }
-    for tab in webextension::tabs(&patterns).await {
-        if new {
-            // Pages that were open before have no hook: it must run before the page's own scripts.
-            webextension::reload(tab).await;
-        } else {
-            // Pages that were open when the background was stopped say again who is logged in.
-            wasm_bindgen_futures::spawn_local(webextension::wake(tab));
+    for deployment in held {
+        for tab in deployment::tabs(deployment).await {
+            spawn_local(open_before(tab));
         }
+    }
+}
+
+/// Pages that were open when the background was stopped say again who is logged in. Those that were open before the scripts
+/// were registered have no hook, which must run before the page's own scripts: they are loaded again, once, where the
+/// person loses nothing by it.
+async fn open_before(tab: Tab) {
+    let has_hook = webextension::wake(tab.id).await;
+    if !has_hook
+        && tab.status == "complete"
+        && !webextension::is_busy(tab.id).await
+        && webextension::note_once(&format!("reloaded {}", tab.id)).await
+    {
+        webextension::reload(tab.id).await;
     }
 }

@@ -24,11 +24,10 @@ pub(crate) enum Tell {
     /// Who is logged in.
     Session(Session),
     /// The person logged out.
-    SignedOut {
-        /// Who.
-        user_id: UserId,
-    },
-    /// The name the person typed at login, so far.
+    SignedOut(Who),
+    /// Whoever is logged in is not to be served now: a guest, a soft logout, a page whose session another tab has taken.
+    Away,
+    /// The name the person typed at login, so far; empty where it is not known any more.
     Typed {
         /// The name.
         name: String,
@@ -44,11 +43,22 @@ pub(crate) enum Tell {
     },
 }
 
+/// A session, by the page's word.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Who {
+    /// The account.
+    pub(crate) user_id: UserId,
+    /// Its device.
+    pub(crate) device_id: DeviceId,
+}
+
 /// Who is logged in, by the page's word.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Session {
-    pub(crate) user_id: UserId,
-    pub(crate) device_id: DeviceId,
+    #[serde(flatten)]
+    pub(crate) who: Who,
+    /// Whose token it is.
+    pub(crate) homeserver: String,
     pub(crate) token: String,
     /// Element's own set-up is over.
     pub(crate) ready: bool,
@@ -58,6 +68,9 @@ pub(crate) struct Session {
     /// Element's own set-up waits for the person.
     #[serde(default)]
     pub(crate) stuck: bool,
+    /// What the page sees of the account that a run depends on.
+    #[serde(default)]
+    pub(crate) standing: String,
 }
 
 /// Something the page hook asks.
@@ -65,6 +78,9 @@ pub(crate) struct Session {
 pub(crate) struct Ask {
     /// The id the answer must carry.
     pub(crate) id: u32,
+    /// In which session.
+    #[serde(flatten)]
+    pub(crate) who: Who,
     #[serde(flatten)]
     pub(crate) what: What,
 }

@@ -1,49 +1,114 @@
 //! What the extension's own pages ask.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use keystead_core::{
+    bootstrap::record::AccountRecord,
+    ident::{DeviceId, KeyId, Origin, UserId},
     policy::Policy,
-    status::{DeploymentView, PageRequest, Progress, Status},
+    status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status},
+    store::Store,
 };
 use serde_json::{Value, json};
+use wasm_bindgen_futures::spawn_local;
 
-use crate::{adapter::webextension, background::State, deployment, policy};
+use crate::{adapter::webextension, background::State, deployment, driver::Driver, policy};
 
-/// Answers a request; `null` for one of no known form.
-pub(crate) async fn answer(state: Rc<State>, message: Value) -> Value {
-    let Ok(request) = serde_json::from_value::<PageRequest>(message) else { return Value::Null };
+/// How long a run may take to note that a recovery key was kept.
+const NOTED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Answers a request.
+pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
+    let request = serde_json::from_value::<PageRequest>(message).map_err(|_| Refusal::Form)?;
     match request {
         PageRequest::Status => {}
-        PageRequest::Confirm { origin, fingerprint, accept } => {
-            deployment::confirm(&state, &origin, fingerprint, accept).await;
+        PageRequest::Confirm { origin, account, fingerprint, accept } => {
+            let device = last_device(&state, &origin, &account).await.ok_or(Refusal::NotSaved)?;
+            let mut driver = Driver::new(&state, &origin, &account);
+            let answer = |io| AccountRecord::answer(io, &origin, &account, &device, fingerprint, accept);
+            driver.run(answer).await.map_err(|_| Refusal::NotSaved)?;
+            answered(&state, origin);
         }
-        PageRequest::RecoveryKey { origin } => {
-            return state.live(&origin, |live| {
-                live.to_keep.as_ref().map_or(Value::Null, |(key, _)| key.expose("the person is to keep it").into())
-            });
+        PageRequest::RecoveryKey { origin } => return to_keep(&state, &origin),
+        PageRequest::Kept { origin, key_id } => kept(&state, &origin, &key_id).await?,
+        PageRequest::Retry { origin } => {
+            deployment::retry(&state, &origin).await;
         }
-        PageRequest::Kept { origin } => {
-            if let Some((_, waiting)) = state.live(&origin, |live| live.to_keep.take()) {
-                let _ = waiting.send(());
+        PageRequest::Recover { origin, text } => {
+            if !deployment::recover(&state, &origin, text.into_secret()).await {
+                return Err(Refusal::NotAsked);
             }
         }
-        PageRequest::Retry { origin } => deployment::retry(&state, &origin).await,
-        PageRequest::Recover { origin, text } => deployment::recover(&state, &origin, text.into_secret()).await,
-        PageRequest::Believe { origin, master_key, accept } => {
-            deployment::believe(&state, &origin, master_key, accept).await;
+        PageRequest::Believe { origin, account, master_key, accept } => {
+            let mut driver = Driver::new(&state, &origin, &account);
+            let saved = driver.run(|io| AccountRecord::believe(io, &origin, &account, master_key, accept)).await;
+            saved.map_err(|_| Refusal::NotSaved)?;
+            deployment::retry(&state, &origin).await;
         }
-        PageRequest::OwnPolicy => return policy::own(&state.database).await.unwrap_or(Value::Null),
+        PageRequest::OwnPolicy => return Ok(policy::own(&state.database).await.unwrap_or(Value::Null)),
         PageRequest::SaveOwnPolicy { policy } => {
             if let Err(error) = Policy::parse(&policy) {
-                return json!([error.code, error.path, error.expected]);
+                return Ok(json!([error.code, error.path, error.expected]));
             }
-            policy::save_own(&state.database, &policy).await;
+            if !policy::save_own(&state.database, &policy).await {
+                return Err(Refusal::NotSaved);
+            }
             State::policy_changed(&state).await;
-            return Value::Null;
+            return Ok(Value::Null);
         }
     }
-    serde_json::to_value(status(&state).await).unwrap_or_default()
+    serde_json::to_value(status(&state).await).map_err(|_| Refusal::Form)
+}
+
+/// A question was answered, and that is saved: goes on with it.
+fn answered(state: &Rc<State>, origin: Origin) {
+    let working = Progress { state: Stage::Working, ..Progress::default() };
+    deployment::report(state, &origin, working);
+    let state = Rc::clone(state);
+    spawn_local(async move {
+        deployment::retry(&state, &origin).await;
+    });
+}
+
+fn to_keep(state: &State, origin: &Origin) -> Reply<Value> {
+    state.live(origin, |live| {
+        let key = live.to_keep.as_ref().ok_or(Refusal::NotAsked)?;
+        Ok(json!({ "key_id": key.key_id, "text": key.text.expose("the person is to keep it") }))
+    })
+}
+
+/// The person kept a recovery key: lets the run that waits for it go on, and sees that it has noted that.
+async fn kept(state: &Rc<State>, origin: &Origin, key_id: &KeyId) -> Reply<()> {
+    let (key, account) = state.live(origin, |live| match live.to_keep.take() {
+        Some(other) if other.key_id != *key_id => {
+            live.to_keep = Some(other);
+            Err(Refusal::Replaced)
+        }
+        Some(key) => Ok((key, live.account.clone())),
+        None => Err(Refusal::NotAsked),
+    })?;
+    let account = account.ok_or(Refusal::NotAsked)?;
+    key.kept.send(()).map_err(|()| Refusal::NotAsked)?;
+    // The run notes it before it says anything else.
+    let said = || state.live(origin, |live| live.progress.state != Stage::Keep).then_some(());
+    state.until(NOTED_WITHIN, said).await.ok_or(Refusal::NotSaved)?;
+    if is_kept(state, origin, &account, key_id).await { Ok(()) } else { Err(Refusal::NotSaved) }
+}
+
+async fn is_kept(state: &State, origin: &Origin, account: &UserId, key_id: &KeyId) -> bool {
+    let record = record(state, origin, account).await;
+    record.is_some_and(|record| record.key(key_id).is_some_and(|key| key.kept))
+}
+
+/// The device of the login that a question is about: the last one, whether or not this background knows it yet.
+async fn last_device(state: &State, origin: &Origin, account: &UserId) -> Option<DeviceId> {
+    let devices = record(state, origin, account).await?.devices;
+    devices.into_iter().max_by_key(|(_, seen)| seen.since).map(|(device, _)| device)
+}
+
+async fn record(state: &State, origin: &Origin, account: &UserId) -> Option<AccountRecord> {
+    let saved = state.database.get(&AccountRecord::store_key(origin, account)).await.ok()??;
+    AccountRecord::parse(&saved).ok()
 }
 
 async fn status(state: &Rc<State>) -> Status {
@@ -58,7 +123,7 @@ async fn status(state: &Rc<State>) -> Status {
         let (account, progress) = state.live(&deployment.origin, |live| (live.account.clone(), live.progress.clone()));
         let progress = match account {
             Some(_) => progress,
-            None => Progress { state: keystead_core::status::State::SignedOut, ..Progress::default() },
+            None => Progress { state: Stage::SignedOut, ..Progress::default() },
         };
         deployments.push(DeploymentView {
             origin: deployment.origin.clone(),

@@ -124,7 +124,7 @@ pub(super) async fn make(
         let asking = Progress {
             state: State::Keep,
             step: Some(crate::status::StepName::Make),
-            question: Some(crate::status::Question::Keep),
+            question: Some(crate::status::Question::Keep { key_id: id.clone() }),
             ..Progress::default()
         };
         scene.io.ask(Effect::Report(Box::new(asking))).await;

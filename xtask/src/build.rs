@@ -59,6 +59,7 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     report.step("background", || web_module(BACKGROUND, profile, &stage.join("background")))?;
     report.step("pages", || pages(profile, &stage.join("pages")))?;
     fs::write(stage.join("libraries.txt"), licences::text()?)?;
+    hook(&stage.join("hook.js"))?;
     for browser in Browser::ALL {
         report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage, sites))?;
     }
@@ -118,6 +119,20 @@ fn pages(profile: Profile, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The page hook's parts, in their order.
+const HOOK: [&str; 5] = ["locals", "port", "bridge", "session", "commands"];
+
+/// Makes one closure of the page hook's parts: in the page's world nothing of it may have a name that the page can use.
+fn hook(out: &Path) -> Result<()> {
+    let mut whole = String::from("(() => {\n\"use strict\";\n");
+    for part in HOOK {
+        let part = paths::root().join(format!("extension/hook/{part}.js"));
+        whole += &fs::read_to_string(&part).with_context(|| format!("cannot read {}", part.display()))?;
+    }
+    whole += "})();\n";
+    fs::write(out, whole).context("cannot write the page hook")
+}
+
 /// Puts one browser's extension together beside its final place, and moves it there.
 fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
     let root = paths::root();
@@ -128,6 +143,7 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
         (stage.join("pages"), "pages"),
         (root.join("manifest.json"), "manifest.json"),
         (root.join("extension/js"), "js"),
+        (stage.join("hook.js"), "js/hook.js"),
         (root.join("static/icons"), "icons"),
         (root.join("static/_locales"), "_locales"),
         (root.join("static/policy.managed.json"), "policy.managed.json"),

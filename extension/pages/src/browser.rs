@@ -9,10 +9,13 @@ use std::{
 
 use gloo::{
     file::{Blob, ObjectUrl},
-    timers::callback::Timeout,
+    timers::callback::{Interval, Timeout},
 };
 use js_sys::{Array, Function, JSON, Promise, Reflect};
-use keystead_core::{secret::SecretText, status::PageRequest};
+use keystead_core::{
+    secret::SecretText,
+    status::{PageRequest, Refusal, Reply},
+};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -27,6 +30,20 @@ mod chrome {
     extern "C" {
         #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = sendMessage)]
         pub(super) fn send_message(message: &JsValue) -> Result<Promise, JsValue>;
+
+        #[derive(Clone)]
+        pub(super) type Port;
+        #[wasm_bindgen(method, catch, js_name = postMessage)]
+        pub(super) fn post_message(this: &Port, message: &JsValue) -> Result<(), JsValue>;
+        #[wasm_bindgen(method, getter, js_name = onDisconnect)]
+        pub(super) fn on_disconnect(this: &Port) -> Event;
+
+        pub(super) type Event;
+        #[wasm_bindgen(method, js_name = addListener)]
+        pub(super) fn add_listener(this: &Event, listener: &Function);
+
+        #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = connect)]
+        pub(super) fn connect() -> Result<Port, JsValue>;
 
         #[wasm_bindgen(js_namespace = ["chrome", "runtime", "onMessage"], js_name = addListener)]
         pub(super) fn on_message(listener: &Function);
@@ -57,20 +74,51 @@ mod chrome {
     }
 }
 
-/// The background did not answer, or not in the documented form.
+/// The background did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoAnswer;
+pub(crate) enum NotDone {
+    /// It did not answer, or not in the documented form.
+    NoAnswer,
+    /// It said why.
+    Refused(Refusal),
+}
 
 /// Asks the background.
 ///
 /// # Errors
-/// [`NoAnswer`] where it is not there or answers something else.
-pub(crate) async fn ask<A: DeserializeOwned>(request: &PageRequest) -> Result<A, NoAnswer> {
-    let message = serde_json::to_string(request).map_err(|_| NoAnswer)?;
-    let message = JSON::parse(&message).map_err(|_| NoAnswer)?;
-    let promise = chrome::send_message(&message).map_err(|_| NoAnswer)?;
-    let answer = JsFuture::from(promise).await.map_err(|_| NoAnswer)?;
-    from_json(&answer).ok_or(NoAnswer)
+/// [`NotDone`]
+pub(crate) async fn ask<A: DeserializeOwned>(request: &PageRequest) -> Result<A, NotDone> {
+    let none = NotDone::NoAnswer;
+    let message = serde_json::to_string(request).map_err(|_| none)?;
+    let message = JSON::parse(&message).map_err(|_| none)?;
+    let promise = chrome::send_message(&message).map_err(|_| none)?;
+    let answer = JsFuture::from(promise).await.map_err(|_| none)?;
+    from_json::<Reply<A>>(&answer).ok_or(none)?.map_err(NotDone::Refused)
+}
+
+/// How often a page says a word to the background that must not be stopped: browsers stop it after 30 s of silence.
+const WORD_EVERY_MS: u32 = 20_000;
+/// After which pause a background that was stopped all the same is started again.
+const AGAIN_AFTER_MS: u32 = 300;
+
+/// Keeps the background from being stopped for as long as this document is open. Where it is stopped all the same, it is
+/// started again, and the bell rings.
+pub(crate) fn stay_awake(bell: &Bell) {
+    let Ok(port) = chrome::connect() else { return };
+    let speaking = port.clone();
+    let words = Interval::new(WORD_EVERY_MS, move || {
+        let _ = speaking.post_message(&JsValue::TRUE);
+    });
+    let bell = bell.clone();
+    let gone = Closure::once_into_js(move || {
+        drop(words);
+        Timeout::new(AGAIN_AFTER_MS, move || {
+            stay_awake(&bell);
+            bell.ring();
+        })
+        .forget();
+    });
+    port.on_disconnect().add_listener(gone.unchecked_ref());
 }
 
 /// The policy as the organisation set it, checked or not; `None` where the browser has none to give.

@@ -1,9 +1,12 @@
 //! What the pages say, by name: the words stand in `static/_locales`.
 
-use keystead_core::{error::Code, ident::Fingerprint, time::UnixMillis};
+use keystead_core::{error::Code, ident::Fingerprint, status::Refusal, time::UnixMillis};
 use wasm_bindgen::JsValue;
 
-use crate::{browser, catalogue};
+use crate::{
+    browser::{self, NotDone},
+    catalogue,
+};
 
 /// The name of a text in `_locales`. Always written `Msg("name")`, so that a test finds every use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,20 @@ pub(crate) fn sentence(code: Code) -> String {
 /// What the person can do about it.
 pub(crate) fn advice(code: Code) -> String {
     catalogue::message(&format!("{}_do", code.as_str().replace('-', "_")), &[])
+}
+
+/// Why the background did not do what the person wanted.
+pub(crate) fn not_done(why: NotDone) -> String {
+    match why {
+        NotDone::NoAnswer => Msg("answer_failed").text(),
+        NotDone::Refused(Refusal::Form) => Msg("answer_form").text(),
+        NotDone::Refused(Refusal::NotAsked) => Msg("answer_not_asked").text(),
+        NotDone::Refused(Refusal::Replaced) => Msg("keep_replaced").text(),
+        NotDone::Refused(Refusal::NotSaved) => {
+            format!("{} {}", sentence(Code::StoFailed), advice(Code::StoFailed))
+        }
+        NotDone::Refused(Refusal::NotStarted) => Msg("no_answer_detail").text(),
+    }
 }
 
 /// A text whose name is made while the program runs; `None` where there is none.

@@ -1,6 +1,7 @@
 //! The WebExtension APIs (`chrome.*`, which Firefox offers as well), as far as they are used.
 
-use js_sys::{Array, Reflect};
+use js_sys::Reflect;
+use serde::Deserialize;
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
 
@@ -29,6 +30,12 @@ extern "C" {
     async fn tabs_reload(tab: f64) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "tabs"], js_name = sendMessage)]
     async fn tabs_send(tab: f64, message: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "scripting"], js_name = executeScript)]
+    async fn execute_script(injection: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = get)]
+    async fn session_get(keys: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = set)]
+    async fn session_set(items: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "alarms"], js_name = create)]
     async fn alarms_create(name: &str, info: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "action"], js_name = setBadgeText)]
@@ -65,10 +72,12 @@ pub(crate) async fn managed_policy() -> Option<Value> {
     value.as_object().is_some_and(|o| !o.is_empty()).then_some(value)
 }
 
-/// Was the extension installed by an administrator?
+/// Was the extension installed by an administrator? A browser that does not say is taken to say yes: then nobody's own
+/// settings stand in for the organisation's.
 pub(crate) async fn installed_by_admin() -> bool {
-    let install_type = get_self().await.ok().and_then(|s| Reflect::get(&s, &"installType".into()).ok());
-    install_type.and_then(|t| t.as_string()).as_deref() == Some("admin")
+    let Ok(own) = get_self().await else { return true };
+    let install_type = Reflect::get(&own, &"installType".into()).ok().and_then(|t| t.as_string());
+    install_type.is_none_or(|install_type| install_type == "admin")
 }
 
 /// Does the extension hold these host permissions (match patterns)?
@@ -83,14 +92,14 @@ pub(crate) async fn holds_permission(name: &str) -> bool {
     permissions_contains(&query).await.is_ok_and(|held| held.is_truthy())
 }
 
-/// Starts the extension anew. Its pages close. Where scripts have to be registered again, tabs are loaded again.
+/// Starts the extension anew. Its pages close; the tabs that it serves are loaded again, where nobody loses anything by it.
 pub(crate) async fn restart() {
     let _ = unregister_scripts(&JsValue::UNDEFINED).await;
     let _ = runtime_reload();
 }
 
-/// Registers the page hook and the relay for exactly these match patterns; says whether that is news.
-pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<bool, JsValue> {
+/// Registers the page hook and the relay for exactly these match patterns.
+pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<(), JsValue> {
     // Scripts of one extension run in the order of their ids: the hook must be there before its port is offered.
     let wanted = serde_json::json!([
         { "id": "a-hook", "js": ["js/hook.js"], "world": "MAIN", "matches": patterns, "runAt": "document_start",
@@ -102,33 +111,61 @@ pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<bool, J
     let matches = |script: &Value| script.get("matches").cloned().unwrap_or(Value::Null);
     let present = present.as_array().cloned().unwrap_or_default();
     if present.len() == 2 && present.iter().all(|s| matches(s) == Value::from(patterns.to_vec())) {
-        return Ok(false);
+        return Ok(());
     }
     if !present.is_empty() {
         unregister_scripts(&JsValue::UNDEFINED).await?;
     }
     if patterns.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     register_scripts(&to_js(&wanted)).await?;
-    Ok(true)
+    Ok(())
 }
 
-/// The tabs that show one of these match patterns.
-pub(crate) async fn tabs(patterns: &[String]) -> Vec<f64> {
-    let query = to_js(&serde_json::json!({ "url": patterns }));
-    let found = tabs_query(&query).await.unwrap_or_else(|_| Array::new().into());
-    Array::from(&found).iter().filter_map(|tab| Reflect::get(&tab, &"id".into()).ok()?.as_f64()).collect()
+/// A tab.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Tab {
+    /// Its id.
+    pub(crate) id: u32,
+    /// What it shows, where we may know.
+    #[serde(default)]
+    pub(crate) url: String,
+    /// `complete` when it is loaded.
+    #[serde(default)]
+    pub(crate) status: String,
+}
+
+/// The tabs that show this match pattern.
+pub(crate) async fn tabs(pattern: &str) -> Vec<Tab> {
+    let query = to_js(&serde_json::json!({ "url": pattern }));
+    let found = tabs_query(&query).await.map(|found| from_js(&found)).unwrap_or_default();
+    let tabs = found.as_array().cloned().unwrap_or_default().into_iter();
+    tabs.filter_map(|tab| serde_json::from_value(tab).ok()).collect()
 }
 
 /// Reloads a tab.
-pub(crate) async fn reload(tab: f64) {
-    let _ = tabs_reload(tab).await;
+pub(crate) async fn reload(tab: u32) {
+    let _ = tabs_reload(tab.into()).await;
 }
 
-/// Wakes the relay in a tab, so that it connects again.
-pub(crate) async fn wake(tab: f64) {
-    let _ = tabs_send(tab, &to_js(&serde_json::json!({ "wake": true }))).await;
+/// Wakes the relay in a tab, so that it connects again; says whether there is one.
+pub(crate) async fn wake(tab: u32) -> bool {
+    tabs_send(tab.into(), &to_js(&serde_json::json!({ "wake": true }))).await.is_ok_and(|here| here.is_truthy())
+}
+
+/// Would the person lose something if this tab were loaded again? Where that cannot be known, yes.
+pub(crate) async fn is_busy(tab: u32) -> bool {
+    let injection = to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": ["js/busy.js"] }));
+    let answers = execute_script(&injection).await.map(|answers| from_js(&answers)).unwrap_or_default();
+    answers.pointer("/0/result") != Some(&Value::Bool(false))
+}
+
+/// Notes something for as long as the browser runs; says whether it is news.
+pub(crate) async fn note_once(key: &str) -> bool {
+    let known = session_get(&key.into()).await.map(|found| from_js(&found)).unwrap_or_default();
+    let news = known.get(key).is_none();
+    news && session_set(&to_js(&serde_json::json!({ key: true }))).await.is_ok()
 }
 
 /// Has the browser start the background at a time, if it does not run by then.

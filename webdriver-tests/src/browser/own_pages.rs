@@ -26,14 +26,18 @@ impl Browser {
     /// Asks the background as the popup does.
     ///
     /// # Errors
-    /// If the extension does not answer.
+    /// If the extension does not answer, or refuses.
     pub async fn ask(&self, message: &Value) -> Result<Value> {
         self.in_own_page(async |session| {
             let answer = session.execute_async(SEND, vec![message.clone()]).await?.json().clone();
             if let Some(error) = answer["error"].as_str() {
                 bail!("the background did not answer: {error}");
             }
-            Ok(serde_json::from_str(answer["answer"].as_str().context("no answer")?)?)
+            let mut reply: Value = serde_json::from_str(answer["answer"].as_str().context("no answer")?)?;
+            match reply.get_mut("Ok") {
+                Some(answer) => Ok(answer.take()),
+                None => bail!("the background refuses: {reply}"),
+            }
         })
         .await
     }

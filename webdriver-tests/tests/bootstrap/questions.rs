@@ -93,8 +93,8 @@ async fn keep(company: &Company, kind: BrowserKind) -> Result<()> {
     ensure!(saved.lines().any(|line| words(line) == words(&shown)), "the saved file has another key");
 
     // Shown once.
-    let again = browser.ask(&json!({ "ask": "recovery_key", "origin": desk.element.url() })).await?;
-    ensure!(again.is_null(), "the recovery key is given out again");
+    let again = browser.ask(&json!({ "ask": "recovery_key", "origin": desk.element.url() })).await;
+    ensure!(again.is_err(), "the recovery key is given out again");
     let documents = company.secret_documents(&ann).await?;
     let sealed = documents.get("io.keystead.recovery").and_then(|document| document["keys"].as_object());
     let messages = sealed.into_iter().flatten().filter(|(_, entry)| entry["message"].is_string()).count();

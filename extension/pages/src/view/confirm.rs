@@ -15,7 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::{
     browser::{self, Bell},
     dom::{El, Stage, button, el},
-    text::Msg,
+    text::{self, Msg},
 };
 
 /// Lists the person's own keys, that is, those with a private part, with their fingerprints. No value goes into it: an
@@ -25,12 +25,15 @@ const COMMAND: &str = "gpg --fingerprint --list-secret-keys";
 /// Asks, for as long as the question stands.
 pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     let bell = Bell::of_background();
+    browser::stay_awake(&bell);
     let mut drawn: Option<Question> = None;
     loop {
-        let question = match browser::ask::<Status>(&PageRequest::Status).await {
-            Ok(status) => super::deployment(&status, &origin).and_then(|one| one.progress.question.clone()),
-            // What stands here stays; the background asks again when it is back.
-            Err(browser::NoAnswer) => drawn.clone(),
+        let status = browser::ask::<Status>(&PageRequest::Status).await;
+        let question = match status.as_ref().map(|status| super::deployment(status, &origin)) {
+            // A background that was started again comes to the question again; until then, what stands here stays.
+            Ok(Some(shown)) if shown.progress.question.is_none() && super::is_open(shown) => drawn.clone(),
+            Ok(shown) => shown.and_then(|shown| shown.progress.question.clone()),
+            Err(_) => drawn.clone(),
         };
         match question {
             Some(Question::Confirm { .. }) if question == drawn => {}
@@ -40,7 +43,7 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
                 }
                 drawn = question;
             }
-            Some(Question::Keep | Question::Recover { .. } | Question::Believe { .. }) | None => {
+            Some(Question::Keep { .. } | Question::Recover { .. } | Question::Believe { .. }) | None => {
                 let nothing = super::outcome(Msg("confirm_nothing"), Msg("confirm_nothing_detail"));
                 stage.show(super::page(Msg("confirm_title"), nothing));
                 stage.say(&Msg("confirm_nothing").text());
@@ -75,11 +78,10 @@ fn draw(stage: &Rc<Stage>, origin: &Origin, question: &Question) -> El {
             .child(el("li").text(&Msg("confirm_how_other").text())),
     );
     let answer = |id: &str, label: Msg, accept: bool| {
-        let (stage, origin, fingerprint) = (stage.clone(), origin.clone(), fingerprint.clone());
-        button(id, &label.text(), move || {
-            let request = PageRequest::Confirm { origin: origin.clone(), fingerprint: fingerprint.clone(), accept };
-            spawn_local(send(stage.clone(), request, accept));
-        })
+        let stage = stage.clone();
+        let (origin, account, fingerprint) = (origin.clone(), account.clone(), fingerprint.clone());
+        let request = PageRequest::Confirm { origin, account, fingerprint, accept };
+        button(id, &label.text(), move || spawn_local(send(stage.clone(), request.clone(), accept)))
     };
     let buttons = el("div").class("buttons").child(answer("not-mine", Msg("confirm_no"), false)).child(answer(
         "mine",
@@ -98,9 +100,8 @@ fn draw(stage: &Rc<Stage>, origin: &Origin, question: &Question) -> El {
 }
 
 async fn send(stage: Rc<Stage>, request: PageRequest, accept: bool) {
-    if browser::ask::<Status>(&request).await.is_err() {
-        stage.trouble(&Msg("answer_failed").text());
-        return;
+    if let Err(why) = browser::ask::<Status>(&request).await {
+        return stage.trouble(&text::not_done(why));
     }
     let (title, detail) = if accept {
         (Msg("confirm_yes_title"), Msg("confirm_yes_detail"))

@@ -10,7 +10,7 @@ pub(crate) mod recover;
 use keystead_core::{
     error::Code,
     ident::{Fingerprint, Origin},
-    status::{DeploymentView, Status},
+    status::{DeploymentView, State, Status},
 };
 
 use self::headline::Tone;
@@ -41,6 +41,11 @@ fn problem(code: Code, tone: Tone) -> El {
 /// The deployment of a status that has this origin.
 fn deployment<'s>(status: &'s Status, origin: &Origin) -> Option<&'s DeploymentView> {
     status.deployments.iter().find(|deployment| &deployment.origin == origin)
+}
+
+/// Is it still open how an account stands? So it is while a background has only just been started.
+fn is_open(shown: &DeploymentView) -> bool {
+    matches!(shown.progress.state, State::NoPolicy | State::SignedOut | State::Working)
 }
 
 /// A full page: whose it is, what it is about, and the rest.

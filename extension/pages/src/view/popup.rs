@@ -40,7 +40,7 @@ pub(crate) async fn show(stage: &Stage) {
                 }
                 working.then_some(1000)
             }
-            Err(browser::NoAnswer) => {
+            Err(_) => {
                 drawn = None;
                 stage.show(page(false).child(no_answer()));
                 stage.say(&Msg("no_answer").text());

@@ -11,7 +11,7 @@ use keystead_core::{
     ident::{Origin, UserId},
     identity::PublicKey,
     secret::SecretText,
-    status::{DeploymentView, PageRequest, Question, State, Status, Typed},
+    status::{DeploymentView, PageRequest, Question, Refusal, State, Status, Typed},
 };
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -19,7 +19,7 @@ use web_sys::HtmlTextAreaElement;
 
 use super::headline::Tone;
 use crate::{
-    browser::{self, Bell},
+    browser::{self, Bell, NotDone},
     dom::{El, Stage, button, el},
     text::{self, Msg},
 };
@@ -39,6 +39,7 @@ struct Recover {
 /// Shows what the background waits for, as long as it waits.
 pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     let bell = Bell::of_background();
+    browser::stay_awake(&bell);
     let page = Rc::new(Recover { stage, origin, trying: RefCell::new(false) });
     EventListener::new(&gloo::utils::window(), "pagehide", move |_| drop(take_typed())).forget();
     let mut drawn: Option<Question> = None;
@@ -48,7 +49,9 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
         {
             let shown = super::deployment(&status, &page.origin);
             let question = shown.and_then(|shown| shown.progress.question.clone());
-            if question != drawn || question.is_none() {
+            if question.is_none() && drawn.is_some() && shown.is_some_and(super::is_open) {
+                // A background that was started again comes to the question again.
+            } else if question != drawn || question.is_none() {
                 page.draw(shown, question.as_ref());
                 drawn = question;
             }
@@ -111,7 +114,11 @@ impl Recover {
         let answer = browser::ask::<Status>(&PageRequest::Recover { origin: self.origin.clone(), text: typed }).await;
         self.trying.replace(false);
         self.stage.enable("send", true);
-        let Ok(status) = answer else { return self.stage.trouble(&Msg("answer_failed").text()) };
+        let status = match answer {
+            Ok(status) => status,
+            Err(NotDone::Refused(Refusal::NotAsked)) => return self.stage.trouble(&Msg("answer_nobody").text()),
+            Err(why) => return self.stage.trouble(&text::not_done(why)),
+        };
         let Some(shown) = super::deployment(&status, &self.origin) else { return };
         match (&shown.progress.question, shown.progress.problem) {
             (Some(Question::Recover { .. }), Some((code, _))) => self.stage.trouble(&text::sentence(code)),
@@ -119,13 +126,16 @@ impl Recover {
         }
     }
 
-    async fn answer(self: Rc<Self>, master_key: PublicKey, accept: bool) {
+    async fn answer(self: Rc<Self>, account: UserId, master_key: PublicKey, accept: bool) {
         self.trying.replace(true);
         self.stage.trouble(&Msg("recover_sending").text());
-        let request = PageRequest::Believe { origin: self.origin.clone(), master_key, accept };
+        let request = PageRequest::Believe { origin: self.origin.clone(), account, master_key, accept };
         let answer = browser::ask::<Status>(&request).await;
         self.trying.replace(false);
-        let Ok(status) = answer else { return self.stage.trouble(&Msg("answer_failed").text()) };
+        let status = match answer {
+            Ok(status) => status,
+            Err(why) => return self.stage.trouble(&text::not_done(why)),
+        };
         if !accept {
             return self.finish(Msg("believe_no_title"), Msg("believe_no_detail"));
         }
@@ -205,8 +215,8 @@ fn sealed(page: &Rc<Recover>, message: &str) -> El {
 
 fn ask_to_believe(page: &Rc<Recover>, account: &UserId, master_key: PublicKey, code: &str) -> El {
     let answer = |id: &str, label: Msg, accept: bool| {
-        let page = page.clone();
-        button(id, &label.text(), move || spawn_local(page.clone().answer(master_key, accept)))
+        let (page, account) = (page.clone(), account.clone());
+        button(id, &label.text(), move || spawn_local(page.clone().answer(account.clone(), master_key, accept)))
     };
     let groups = code.split(' ').map(|group| el("span").text(group).text(" "));
     let body = el("div")

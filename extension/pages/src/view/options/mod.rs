@@ -37,7 +37,7 @@ pub(crate) async fn show(stage: Rc<Stage>) {
     let status = loop {
         match browser::ask::<Status>(&PageRequest::Status).await {
             Ok(status) => break status,
-            Err(browser::NoAnswer) => {
+            Err(_) => {
                 stage.show(super::page(Msg("options_open"), super::note(Msg("no_answer"), Msg("no_answer_detail"))));
                 bell.wait(Some(2000)).await;
             }
@@ -144,7 +144,8 @@ impl Options {
                 Ok(None) if browser::own_policy().await.as_ref() == Some(&document) => {
                     options.say(Msg("options_saved"));
                 }
-                Ok(None) | Err(browser::NoAnswer) => options.stage.trouble(&Msg("answer_failed").text()),
+                Ok(None) => options.stage.trouble(&Msg("answer_failed").text()),
+                Err(why) => options.stage.trouble(&text::not_done(why)),
             }
         });
     }

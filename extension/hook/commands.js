@@ -1,0 +1,84 @@
+// What the background asks of the client. None of it returns a secret.
+const canonical = (value) =>
+  stringify(value, (_key, v) =>
+    v && typeof v === "object" && !isArray(v) ? fromEntries(entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v,
+  );
+
+// Element's own set-up at a first login ran, or runs, in this document.
+const ownSetup = () => window.mxInitialCryptoStore?.status !== undefined;
+
+const commands = {
+  async await_account_data({ kind, content }) {
+    const client = currentClient();
+    if (kind === "m.secret_storage.default_key") ours = content.key;
+    const wanted = canonical(content);
+    const there = () => canonical(client.getAccountData(kind)?.getContent() ?? null) === wanted;
+    if (there()) return;
+    await new Promise((resolve, reject) => {
+      const done = () => {
+        clearTimeout(timer);
+        client.off("accountData", arrived);
+      };
+      const arrived = () => there() && (done(), resolve());
+      const timer = setTimeout(() => (done(), reject(new Error("no echo"))), 30_000);
+      client.on("accountData", arrived);
+    });
+  },
+  async make_identity({ anew }) {
+    const crypto = currentClient().getCrypto();
+    const upload = (request) => request(null);
+    const { privateKeysCachedLocally: own } = await crypto.getCrossSigningStatus();
+    if (own.masterKey && own.selfSigningKey && own.userSigningKey) {
+      // The client's own second try publishes nothing.
+      const requests = await crypto.olmMachine.bootstrapCrossSigning(false);
+      for (const kind of ["uploadKeysRequest", "uploadSigningKeysRequest", "uploadSignaturesRequest"]) {
+        if (requests[kind]) await crypto.outgoingRequestProcessor.makeOutgoingRequest(requests[kind], upload);
+      }
+    } else if (anew && !ownSetup() && !(await crypto.userHasCrossSigningKeys(undefined, true))) {
+      await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: upload });
+    } else {
+      throw new Error("no keys to publish");
+    }
+  },
+  async store_secrets() {
+    const client = currentClient();
+    const [user, device] = [client.getUserId(), client.getDeviceId()];
+    const crypto = client.getCrypto();
+    // Element's own set-up, if it was interrupted, may have come no further than to publish the identity.
+    const signed = ownSetup() || (await crypto.getDeviceVerificationStatus(user, device))?.signedByOwner;
+    if (!signed) await crypto.crossSignDevice(device);
+    await crypto.bootstrapSecretStorage({});
+  },
+  make_backup: () => currentClient().getCrypto().resetKeyBackup(),
+  // What Element itself does after "use recovery key", with secret storage served by the background.
+  async restore() {
+    const crypto = currentClient().getCrypto();
+    await crypto.userHasCrossSigningKeys(undefined, true);
+    await crypto.bootstrapCrossSigning({});
+    await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+    await crypto.checkKeyBackupAndEnable();
+    window.mxSetupEncryptionStore?.done?.();
+  },
+  async renew_token() {
+    await currentClient().whoami();
+    introduce(true);
+  },
+  async readiness() {
+    const crypto = currentClient().getCrypto();
+    const [{ privateKeysCachedLocally: own }, backup] = await Promise.all([
+      crypto.getCrossSigningStatus(),
+      crypto.getSessionBackupPrivateKey(),
+    ]);
+    return { holds_secrets: Boolean(own.masterKey && own.selfSigningKey && own.userSigningKey && backup) };
+  },
+};
+
+const perform = async (message) => {
+  const { id } = message;
+  try {
+    const ready = await commands[message.do](message);
+    tell({ tell: "done", id, answer: ready ? { page: "ready", ...ready } : { page: "done" } });
+  } catch {
+    tell({ tell: "done", id, answer: { page: "failed" } });
+  }
+};
