@@ -3,6 +3,7 @@
 //! One table a file; each row has its own account, deployment, browser and profile, and shares the homeserver and the key
 //! server with the others. Arguments pick rows by parts of their names.
 
+mod answers;
 mod crashes;
 mod first_login;
 mod hostile_homeserver;
@@ -13,8 +14,10 @@ mod questions;
 mod recipients;
 mod roster;
 mod scene;
+mod sessions;
 mod stops;
 mod troubles;
+mod unserved;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,9 @@ async fn main() -> ExitCode {
         stops::add(company, kind, rows);
         troubles::add(company, kind, rows);
         crashes::add(company, kind, rows);
+        sessions::add(company, kind, rows);
+        answers::add(company, kind, rows);
+        unserved::add(company, kind, rows);
         recipients::add(company, kind, rows);
     })
     .await
