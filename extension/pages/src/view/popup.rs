@@ -158,9 +158,7 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
     }
     card = card.child(who.child(el("span").class("host").text(host))).child(banner(line, &line.detail.with(&[host])));
 
-    if let Some((code, when)) = progress.problem
-        && progress.state != State::Complete
-    {
+    if let Some((code, when)) = progress.problem {
         card = card.child(
             super::problem(code, line.tone)
                 .child(el("p").class("small").text(&Msg("problem_at").with(&[&text::moment(when)]))),
