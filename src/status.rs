@@ -159,6 +159,9 @@ pub enum Question {
         account: UserId,
         /// The sealed recovery, ASCII-armored, where the account has one for the key in force.
         message: Option<String>,
+        /// How it stands with GnuPG, where the policy names its host and there is a message for it.
+        #[serde(default)]
+        gnupg: Option<GnupgView>,
     },
     /// Is this identity yours? The sealed recovery was opened, but anyone can seal something to a person.
     Believe {
@@ -182,6 +185,13 @@ impl Question {
             Self::Believe { .. } => State::Believe,
         }
     }
+}
+
+/// How it stands with GnuPG on the person's own machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GnupgView {
+    /// Why it did not open the sealed recovery when it was last asked.
+    pub problem: Option<Code>,
 }
 
 /// One deployment as the popup shows it.
@@ -315,6 +325,14 @@ pub enum PageRequest {
         origin: Origin,
         /// The text. Sent within the extension only.
         text: Typed,
+    },
+    /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
+    /// browser starts the extension anew for that, the next run. Answered with [`Status`].
+    WishGnupg {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: UserId,
     },
     /// The account's identity was recognised, or not; answered with [`Status`].
     Believe {

@@ -6,6 +6,7 @@ use keystead_core::{
     bootstrap::record::AccountRecord,
     ident::{DeviceId, KeyId, Origin, UserId},
     policy::Policy,
+    restore,
     status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status},
     store::Store,
 };
@@ -33,6 +34,12 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
         PageRequest::Kept { origin, key_id } => kept(&state, &origin, &key_id).await?,
         PageRequest::Retry { origin } => {
             deployment::retry(&state, &origin).await;
+        }
+        PageRequest::WishGnupg { origin, account } => {
+            let device = last_device(&state, &origin, &account).await.ok_or(Refusal::NotSaved)?;
+            let mut driver = Driver::new(&state, &origin, &account);
+            let wish = |io| restore::gnupg::wish(io, &origin, &account, &device);
+            driver.run(wish).await.map_err(|_| Refusal::NotSaved)?;
         }
         PageRequest::Recover { origin, text } => {
             if !deployment::recover(&state, &origin, text.into_secret()).await {

@@ -75,6 +75,23 @@ pub struct DeviceSeen {
     /// Certificates the person refused, logged in so.
     #[serde(default)]
     pub refused: Vec<Fingerprint>,
+    /// What became of having GnuPG open the sealed recovery; `None` before that.
+    #[serde(default)]
+    pub gnupg: Option<GnupgTried>,
+}
+
+/// What became of having GnuPG open the sealed recovery ([`crate::restore::gnupg`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GnupgTried {
+    /// The person asked for it.
+    Wished(UnixMillis),
+    /// It was asked and has not answered yet, or the browser ended before it did.
+    Asked,
+    /// It opened the sealed recovery.
+    Opened,
+    /// It did not, or what it opened is not of this account.
+    Failed(Code),
 }
 
 impl DeviceSeen {
@@ -82,7 +99,7 @@ impl DeviceSeen {
     #[must_use]
     pub fn new(since: UnixMillis) -> Self {
         let (typed, confirmed, refused) = Default::default();
-        Self { since, given: Vec::new(), granted: None, typed, confirmed, refused }
+        Self { since, given: Vec::new(), granted: None, typed, confirmed, refused, gnupg: None }
     }
 
     /// Whoever logged in so is gone: what was typed and answered says nothing of the next login.
@@ -90,6 +107,7 @@ impl DeviceSeen {
         self.typed = Typed::Nothing;
         self.confirmed.clear();
         self.refused.clear();
+        self.gnupg = None;
     }
 }
 

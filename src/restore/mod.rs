@@ -3,7 +3,7 @@
 //! | step | gives | file |
 //! |---|---|---|
 //! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `find.rs` |
-//! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs` |
+//! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs`, `gnupg.rs` |
 //! | prove | [`SecretsProven`]: every secret opened, and derives what is published | `bootstrap/prove.rs` |
 //! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs` |
 //! | restore | the client takes its secrets over the bridge | here |
@@ -15,6 +15,7 @@
 
 pub mod believe;
 pub mod find;
+pub mod gnupg;
 pub mod open;
 
 use crate::{

@@ -1,12 +1,12 @@
-//! Ways to the recovery key: the vault of this browser, or what the person gives.
+//! Ways to the recovery key: the vault of this browser, GnuPG on the person's machine, or what the person gives.
 //!
 //! Whatever it is, it is checked against the published key description before anything else is done with it.
 
-use super::{Way, find::Found};
+use super::{Way, find::Found, gnupg};
 use crate::{
     bootstrap::{
         End, Scene, make, prove,
-        record::{AccountRecord, KeyStatus, VaultKey},
+        record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
     },
     bridge::READ_WINDOW,
     effect::{Answer, Effect, VaultCommand},
@@ -68,12 +68,15 @@ pub(super) async fn open(
     way: Way,
 ) -> Result<Opened, End> {
     let message = found.entry.as_ref().and_then(|entry| Some(entry.sealed.as_ref()?.message.clone()));
-    let question = Question::Recover { account: scene.setup.user_id.clone(), message };
+    let question = |record: &AccountRecord| {
+        let gnupg = message.as_ref().and_then(|_| gnupg::view(scene, record));
+        Box::new(Question::Recover { account: scene.setup.user_id.clone(), message: message.clone(), gnupg })
+    };
     if let Way::Given(text) = way {
         // What does not fit is asked for again, with what is wrong with it.
         return match fitting(scene, found, &text) {
             Ok(key) => given(scene, record, found, key).await,
-            Err(error) => Err(End::Ask(error.code(), Box::new(question))),
+            Err(error) => Err(End::Ask(error.code(), question(record))),
         };
     }
     let silent = matches!(way, Way::Silent);
@@ -90,7 +93,14 @@ pub(super) async fn open(
     if silent && found.entry.is_none() {
         return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
     }
-    Err(End::Ask(Code::RecRecover, Box::new(question)))
+    if let Some(message) = message.as_ref().filter(|_| gnupg::may_be_asked(scene, record, silent))
+        && let Some(key) = gnupg::open(scene, record, found, message).await?
+    {
+        let opened = given(scene, record, found, key).await?;
+        gnupg::note(scene, record, GnupgTried::Opened).await?;
+        return Ok(opened);
+    }
+    Err(End::Ask(Code::RecRecover, question(record)))
 }
 
 /// The copies of the recovery key that this browser wrapped.
@@ -134,8 +144,8 @@ fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
     }
 }
 
-/// The recovery key in what the person gave, if it is that of the key that was found.
-fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<RecoveryKey, GivenError> {
+/// The recovery key in what the person gave, or GnuPG opened, if it is that of the key that was found.
+pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<RecoveryKey, GivenError> {
     let key = match SealedNames::parse(text) {
         Ok((names, key)) => {
             let fits = names.user_id == scene.setup.user_id
@@ -151,7 +161,7 @@ fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<Recove
     Ok(key)
 }
 
-/// Takes the recovery key that the person gave into the vault.
+/// Takes the recovery key that was given into the vault.
 async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, key: RecoveryKey) -> Result<Opened, End> {
     let wrapped = make::admit(scene, &found.key_id, key).await?;
     let opened = vault_key(found, wrapped);

@@ -2,12 +2,13 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     future::Future,
     rc::Rc,
     time::Duration,
 };
 
-use keystead_cli::{Driver, Homeserver, Http, NoPage};
+use keystead_cli::{Driver, Homeserver, Http, NativeHost, NoPage};
 use keystead_core::{
     bootstrap::{
         self, Outcome, Setup,
@@ -16,7 +17,10 @@ use keystead_core::{
         record::AccountRecord,
     },
     bridge,
-    effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Readiness, Run, Step, TransportError},
+    effect::{
+        Answer, Effect, HttpResponse, Io, NativeCommand, NativeError, PageAnswer, PageCommand, Readiness, Run, Step,
+        TransportError,
+    },
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::{PublicKey, PublishedIdentity},
     matrix::KeysQueryResponse,
@@ -54,6 +58,8 @@ pub(crate) struct Account {
     pub(crate) given: RefCell<Vec<String>>,
     /// Vault and store are what lies on the disk: they outlive the runs.
     driver: Driver<MemoryVault, MemoryStore, NoPage>,
+    /// What a native messaging host answers in the real one's place.
+    script: RefCell<Option<VecDeque<Result<String, NativeError>>>>,
     trace: RefCell<Vec<String>>,
     fault: Cell<Option<Fault>>,
     now: Cell<u64>,
@@ -112,10 +118,36 @@ impl Account {
             element,
             given: RefCell::default(),
             driver: Driver::with(Http::new().unwrap(), Some(homeserver), vault, store, NoPage),
+            script: RefCell::default(),
             trace: RefCell::default(),
             fault: Cell::default(),
             now: Cell::new(keystead_cli::now().0),
         }
+    }
+
+    /// On a machine that has GnuPG, and its native messaging host.
+    pub(crate) fn with_gnupg(mut self, host: NativeHost) -> Self {
+        self.driver.native = Some(host);
+        self
+    }
+
+    /// From now on a native messaging host answers so, and fails so where the answers end.
+    pub(crate) fn script_gnupg(&self, answers: Vec<String>, end: NativeError) {
+        let answers = answers.into_iter().map(Ok).chain([Err(end)]).collect();
+        self.script.replace(Some(answers));
+        self.trace.borrow_mut().clear();
+    }
+
+    /// The person wants GnuPG to be asked.
+    pub(crate) async fn wish_gnupg(&self) {
+        let (origin, device) = (origin(), self.device());
+        let wished = self.drive(|io| restore::gnupg::wish(io, &origin, &self.user, &device));
+        wished.await.ok().unwrap().unwrap();
+    }
+
+    /// How often GnuPG was asked to open something.
+    pub(crate) fn times_asked(&self) -> usize {
+        self.trace.borrow().iter().filter(|effect| *effect == "native decrypt").count()
     }
 
     /// The names of the effects of the last run.
@@ -304,6 +336,10 @@ impl Account {
         }
         let answer = match effect {
             Effect::Page(command) => Answer::Page(Box::pin(self.page(command)).await?),
+            Effect::Native(NativeCommand::Exchange(_)) if self.script.borrow().is_some() => {
+                let said = self.script.borrow_mut().as_mut().and_then(VecDeque::pop_front);
+                Answer::Native(said.unwrap_or(Err(NativeError::Died)).map(SecretText::new))
+            }
             other => self.driver.perform(other).await,
         };
         if fault == Some(Fault::DiesAfter(index)) { Err(Died) } else { Ok(answer) }

@@ -5,6 +5,7 @@
 mod account;
 mod crash;
 mod element;
+mod gnupg;
 mod interrupted;
 mod restore;
 mod roster;

@@ -1,7 +1,7 @@
 //! The services, and what can go wrong.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub(crate) person: String,
     /// What the policy has instead of the account's address and the certifier.
     instead: RefCell<Option<Value>>,
+    gnupg: Cell<bool>,
     people: AtomicU32,
 }
 
@@ -74,7 +75,16 @@ impl World {
         keyserver.add_key(&gpg.export(&person).await.unwrap()).await.unwrap();
         let certifier = gpg.export(&certifier).await.unwrap();
         let synapse = Rc::new(synapse);
-        Self { synapse, gpg, keyserver, certifier, person, instead: RefCell::default(), people: AtomicU32::new(0) }
+        Self {
+            synapse,
+            gpg,
+            keyserver,
+            certifier,
+            person,
+            instead: RefCell::default(),
+            gnupg: Cell::default(),
+            people: AtomicU32::new(0),
+        }
     }
 
     /// A new account, as Element leaves it after a first login.
@@ -104,6 +114,11 @@ impl World {
         self.instead.replace(Some(instead));
     }
 
+    /// From now on the policy names GnuPG's host.
+    pub(crate) fn use_gnupg(&self) {
+        self.gnupg.set(true);
+    }
+
     /// Puts a certificate, or a new copy of one, on the key server.
     pub(crate) async fn publish(&self, certificate: &str) {
         self.keyserver.add_key(certificate).await.unwrap();
@@ -119,6 +134,9 @@ impl World {
             }],
             "directory": { "hkp": [self.keyserver.url()] },
         });
+        if self.gnupg.get() {
+            policy["restore"] = json!({ "gnupg_host": keystead_core::gnupg::HOST_NAME });
+        }
         match &*self.instead.borrow() {
             Some(Value::Object(instead)) => policy.as_object_mut().unwrap().extend(instead.clone()),
             _ => {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use keystead_testbed::{
-    Action, Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Recorded, Rule, Sks, Synapse, SynapseOptions,
+    Action, Answer, Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Recorded, Rule, Sks, Synapse,
+    SynapseOptions,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -170,6 +171,22 @@ impl Company {
         let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
         browser.wait_until_installed().await?;
         Ok(browser)
+    }
+
+    /// Serves a roster on its web host, with a signature of this key's beside it.
+    ///
+    /// # Errors
+    /// If gpg refuses.
+    pub async fn publish_roster(&self, files: &Proxy, document: &Value, signer: &str) -> Result<()> {
+        let document = document.to_string();
+        let signature = self.gpg.sign_detached(document.as_bytes(), signer).await?;
+        let file = |path: &str, text: String| {
+            let path = path.to_owned();
+            let matcher = move |asked: &keystead_testbed::Asked| asked.path == path;
+            Rule::when("file", matcher, Action::Answer(Answer::new(200, "application/json", text)))
+        };
+        files.set_rules([file("/roster.json", document), file("/roster.json.asc", signature)]);
+        Ok(())
     }
 
     /// A person's global account data: a document for each kind.

@@ -224,9 +224,13 @@ pub(crate) fn ui_language() -> String {
 /// Asks the person for host permissions. Must be called in the handler of a click, before anything is awaited; resolves
 /// to whether they are held.
 pub(crate) fn request_hosts(patterns: &[String]) -> impl Future<Output = bool> + use<> {
+    request("origins", patterns)
+}
+
+fn request(kind: &str, names: &[String]) -> impl Future<Output = bool> + use<> {
     let wanted = js_sys::Object::new();
-    let origins: Array = patterns.iter().map(|pattern| JsValue::from_str(pattern)).collect();
-    let _ = Reflect::set(&wanted, &"origins".into(), &origins);
+    let names: Array = names.iter().map(|name| JsValue::from_str(name)).collect();
+    let _ = Reflect::set(&wanted, &kind.into(), &names);
     let asked = chrome::request_permissions(&wanted);
     async move {
         match asked {
@@ -234,6 +238,12 @@ pub(crate) fn request_hosts(patterns: &[String]) -> impl Future<Output = bool> +
             Err(_) => false,
         }
     }
+}
+
+/// Asks the person for a permission, unless it is held. Must be called in the handler of a click, before anything is
+/// awaited; resolves to whether it is held.
+pub(crate) fn request_permission(name: &str) -> impl Future<Output = bool> + use<> {
+    request("permissions", &[name.to_owned()])
 }
 
 /// Opens another view of this document in a tab of its own.

@@ -78,6 +78,21 @@ impl Extension {
         Ok(fs::write(path, own.replace(piece, with))?)
     }
 
+    /// Gives it a permission from the start that it would ask the person for, as an organisation's own package can.
+    ///
+    /// # Errors
+    /// If it does not ask for this one.
+    pub fn grant(&self, permission: &str) -> Result<()> {
+        let path = self.dir().join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let optional = manifest["optional_permissions"].as_array_mut().context("the extension asks for nothing")?;
+        let before = optional.len();
+        optional.retain(|name| name != permission);
+        ensure!(optional.len() < before, "the extension does not ask for {permission}");
+        manifest["permissions"].as_array_mut().context("the extension has no permissions")?.push(permission.into());
+        Ok(fs::write(&path, manifest.to_string())?)
+    }
+
     /// Adds a file to the extension's folder.
     ///
     /// # Errors

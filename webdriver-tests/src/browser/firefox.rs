@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage, downloads, headed};
+use super::{BrowserOptions, cage, downloads, headed, home};
 
 /// Geckodriver on a port, and beside it a Firefox with the policy of this run.
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
@@ -20,6 +20,8 @@ pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Res
     let program = keystead_tools::cargo_command("geckodriver", &version, "geckodriver")?;
     let mut command = cage::apart(&program, None)?;
     command.args(["--port", &port.to_string(), "--allow-system-access"]);
+    // Where it looks for native messaging hosts.
+    command.env("HOME", home(private));
     Ok(command)
 }
 
@@ -73,6 +75,8 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
             "args": arguments,
             "prefs": {
                 "xpinstall.signatures.required": false,
+                // Its own question for a permission is on no page: whoever asks after a click is given it.
+                "extensions.webextOptionalPermissionPrompts": false,
                 // What the console of pages and of the extension says goes to the driver's output.
                 "devtools.console.stdout.content": true,
                 "devtools.console.stdout.chrome": true,

@@ -4,6 +4,7 @@ mod cage;
 mod chromium;
 mod extension;
 mod firefox;
+mod gnupg;
 mod own_pages;
 mod recover;
 
@@ -109,6 +110,7 @@ impl Browser {
         let private = Arc::new(private);
         fs::create_dir(private.path().join("profile"))?;
         fs::create_dir(downloads(private.path()))?;
+        fs::create_dir(home(private.path()))?;
         let (driver, session) = open(kind, private.path(), &options, 0).await?;
         let page = session.window().await?;
         let extension_url = extension_url(kind, &session, &options).await?;
@@ -218,6 +220,11 @@ fn kill(id: u32) -> Result<()> {
         bail!("no process {id}");
     }
     Ok(())
+}
+
+/// The person's home, as far as the browser knows.
+fn home(private: &Path) -> PathBuf {
+    private.join("home")
 }
 
 fn downloads(private: &Path) -> PathBuf {

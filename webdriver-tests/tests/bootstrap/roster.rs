@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
-use keystead_testbed::{Action, Answer, KeyKind, KeySpec, Proxy, Rule};
+use keystead_testbed::{KeyKind, KeySpec, Proxy};
 use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, State};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{finishes, retry};
 
@@ -37,7 +37,7 @@ async fn roster(company: &Company, kind: BrowserKind) -> Result<()> {
         "issued": now - 60_000, "expires": now + 86_400_000,
         "people": [{ "matrix_id": ann.user_id, "email": address, "fingerprint": own }],
     });
-    publish(company, &files, &document, &stranger).await?;
+    company.publish_roster(&files, &document, &stranger).await?;
     let browser = company.browser(kind, policy).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     let refused = browser.wait_for("a refused roster", PATIENCE, |seen| {
@@ -47,22 +47,9 @@ async fn roster(company: &Company, kind: BrowserKind) -> Result<()> {
     ensure!(refused.progress.state == State::Waiting, "the state is {:?}", refused.progress.state);
     company.nothing_set_up(&ann).await?;
 
-    publish(company, &files, &document, &company.certifier).await?;
+    company.publish_roster(&files, &document, &company.certifier).await?;
     retry(&browser, &desk).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
     finishes(company, &ann, &own, &desk, &browser).await?;
     browser.quit().await
-}
-
-/// Serves the roster with a signature of this key's beside it.
-async fn publish(company: &Company, files: &Proxy, document: &Value, signer: &str) -> Result<()> {
-    let document = document.to_string();
-    let signature = company.gpg.sign_detached(document.as_bytes(), signer).await?;
-    let file = |path: &str, text: String| {
-        let path = path.to_owned();
-        let matcher = move |asked: &keystead_testbed::Asked| asked.path == path;
-        Rule::when("file", matcher, Action::Answer(Answer::new(200, "application/json", text)))
-    };
-    files.set_rules([file("/roster.json", document), file("/roster.json.asc", signature)]);
-    Ok(())
 }

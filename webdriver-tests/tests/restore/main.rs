@@ -4,6 +4,7 @@
 //! names.
 
 mod by_hand;
+mod gnupg;
 mod same_browser;
 mod scene;
 
@@ -16,6 +17,7 @@ async fn main() -> ExitCode {
     rows::run("restore", |company, kind, rows| {
         same_browser::add(company, kind, rows);
         by_hand::add(company, kind, rows);
+        gnupg::add(company, kind, rows);
     })
     .await
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 /// Somebody whose first set-up is complete, with a message in the backup.
 pub(crate) struct Scene {
     pub(crate) ann: Employee,
+    /// The fingerprint of the certificate.
+    pub(crate) certificate: String,
     pub(crate) desk: Desk,
     pub(crate) room_id: String,
     pub(crate) words: &'static str,
@@ -17,7 +19,7 @@ pub(crate) struct Scene {
 
 /// Sets somebody up under the usual policy, with this in its `restore` section.
 pub(crate) async fn set_up(company: &Company, kind: BrowserKind, restore: Value) -> Result<(Scene, Browser)> {
-    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let desk = company.desk()?;
     let mut policy = company.policy(&desk);
     policy["restore"] = restore;
@@ -38,7 +40,7 @@ pub(crate) async fn set_up(company: &Company, kind: BrowserKind, restore: Value)
     })
     .await?;
     let identity = company.identity(&ann).await?;
-    Ok((Scene { ann, desk, room_id, words, identity }, browser))
+    Ok((Scene { ann, certificate, desk, room_id, words, identity }, browser))
 }
 
 impl Scene {

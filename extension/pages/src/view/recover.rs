@@ -1,4 +1,4 @@
-//! Open the account's history on this browser: the sealed recovery to be opened elsewhere, a field for what came out of
+//! Open the account's history on this browser: by GnuPG, where it is connected; the sealed recovery to be opened elsewhere, a field for what came out of
 //! it, and the one question whose identity that is.
 //!
 //! Threat: the one text that opens everything, left behind. What is typed is taken out of the document as it is sent, and
@@ -8,10 +8,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use gloo::events::EventListener;
 use keystead_core::{
+    error::Code,
     ident::{Origin, UserId},
     identity::PublicKey,
     secret::SecretText,
-    status::{DeploymentView, PageRequest, Question, Refusal, State, Status, Typed},
+    status::{DeploymentView, GnupgView, PageRequest, Question, Refusal, State, Status, Typed},
 };
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -29,31 +30,35 @@ const FIELD: &str = "opened";
 /// The name under which the sealed recovery is saved, and opened in the line beside it.
 const FILE: &str = "sealed-recovery.asc";
 
+/// The permission to speak to GnuPG.
+const NATIVE_MESSAGING: &str = "nativeMessaging";
+
 struct Recover {
     stage: Rc<Stage>,
     origin: Origin,
     /// An attempt is under way: what the status says meanwhile is not drawn.
     trying: RefCell<bool>,
+    /// The question that is drawn.
+    drawn: RefCell<Option<Question>>,
 }
 
 /// Shows what the background waits for, as long as it waits.
 pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     let bell = Bell::of_background();
     browser::stay_awake(&bell);
-    let page = Rc::new(Recover { stage, origin, trying: RefCell::new(false) });
+    let page = Rc::new(Recover { stage, origin, trying: RefCell::new(false), drawn: RefCell::default() });
     EventListener::new(&gloo::utils::window(), "pagehide", move |_| drop(take_typed())).forget();
-    let mut drawn: Option<Question> = None;
     loop {
         if !*page.trying.borrow()
             && let Ok(status) = browser::ask::<Status>(&PageRequest::Status).await
         {
             let shown = super::deployment(&status, &page.origin);
             let question = shown.and_then(|shown| shown.progress.question.clone());
-            if question.is_none() && drawn.is_some() && shown.is_some_and(super::is_open) {
+            let is_drawn = *page.drawn.borrow() == question;
+            if question.is_none() && !is_drawn && shown.is_some_and(super::is_open) {
                 // A background that was started again comes to the question again.
-            } else if question != drawn || question.is_none() {
+            } else if question.is_none() || !is_drawn {
                 page.draw(shown, question.as_ref());
-                drawn = question;
             }
         }
         bell.wait(None).await;
@@ -75,9 +80,10 @@ fn take_typed() -> SecretText {
 
 impl Recover {
     fn draw(self: &Rc<Self>, shown: Option<&DeploymentView>, question: Option<&Question>) {
+        self.drawn.replace(question.cloned());
         match question {
-            Some(Question::Recover { account, message }) => {
-                self.stage.show(ask_to_open(self, account, message.as_deref()))
+            Some(Question::Recover { account, message, gnupg }) => {
+                self.stage.show(ask_to_open(self, account, message.as_deref(), gnupg.as_ref()))
             }
             Some(Question::Believe { account, master_key, security_code }) => {
                 self.stage.show(ask_to_believe(self, account, *master_key, security_code));
@@ -126,6 +132,33 @@ impl Recover {
         }
     }
 
+    /// Has GnuPG asked. Browsers may start the extension anew when the permission is granted, and this page ends then: so
+    /// the background notes first what the person wants.
+    async fn ask_gnupg(self: Rc<Self>, account: UserId, granted: impl Future<Output = bool>) {
+        self.trying.replace(true);
+        self.stage.enable("gnupg", false);
+        self.stage.tell("gnupg-said", &Msg("recover_gnupg_asking").text());
+        let wish = PageRequest::WishGnupg { origin: self.origin.clone(), account };
+        let wished = browser::ask::<Status>(&wish).await;
+        let granted = granted.await;
+        let answer = match wished {
+            Ok(_) if granted => browser::ask::<Status>(&PageRequest::Retry { origin: self.origin.clone() }).await,
+            other => other,
+        };
+        self.trying.replace(false);
+        self.stage.enable("gnupg", true);
+        let status = match answer {
+            Ok(_) if !granted => {
+                return self.stage.tell("gnupg-said", &text::sentence(Code::GpgPermission));
+            }
+            Ok(status) => status,
+            Err(why) => return self.stage.tell("gnupg-said", &text::not_done(why)),
+        };
+        // Where GnuPG is still asked, that is what this page goes on saying.
+        let shown = super::deployment(&status, &self.origin);
+        self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref()));
+    }
+
     async fn answer(self: Rc<Self>, account: UserId, master_key: PublicKey, accept: bool) {
         self.trying.replace(true);
         self.stage.trouble(&Msg("recover_sending").text());
@@ -144,7 +177,7 @@ impl Recover {
     }
 }
 
-fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>) -> El {
+fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>, gnupg: Option<&GnupgView>) -> El {
     let field = el("textarea")
         .id(FIELD)
         .class("secret")
@@ -164,11 +197,28 @@ fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>) -> E
     let body = el("div")
         .class("body")
         .child(el("p").class("lead").text(&Msg("recover_intro").with(&[account.as_str()])))
+        .children(gnupg.map(|gnupg| with_gnupg(page, account, gnupg)))
         .children(message.map(|message| sealed(page, message)))
         .child(enter)
         .child(el("p").id("trouble").class("trouble"))
         .child(el("div").class("buttons").child(send.class("primary")));
     super::page(Msg("recover_title"), body)
+}
+
+/// GnuPG opens it, if the person wants; and why it did not when it was last asked.
+fn with_gnupg(page: &Rc<Recover>, account: &UserId, gnupg: &GnupgView) -> El {
+    let (page, account) = (page.clone(), account.clone());
+    let label = if gnupg.problem.is_some() { Msg("recover_gnupg_again") } else { Msg("recover_gnupg_open") };
+    let ask = button("gnupg", &label.text(), move || {
+        let granted = browser::request_permission(NATIVE_MESSAGING);
+        spawn_local(page.clone().ask_gnupg(account.clone(), granted));
+    });
+    el("section")
+        .child(el("h2").text(&Msg("recover_gnupg_title").text()))
+        .child(el("p").text(&Msg("recover_gnupg").text()))
+        .children(gnupg.problem.map(|code| super::problem(code, Tone::Asks)))
+        .child(el("p").id("gnupg-said").class("said").attr("role", "status"))
+        .child(el("div").class("buttons").child(ask.class("primary")))
 }
 
 /// The armored message, and three ways to open it.
