@@ -11,6 +11,8 @@ use crate::{Browser, PATIENCE, State, until};
 
 /// Element's view once the person is logged in and Element's own set-up is over.
 const LOGGED_IN: u64 = 8;
+/// How long Element takes at most to remove what it stored, unless something keeps it from that.
+const EMPTIED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Browser {
     /// Types name and password into Element's login form, key by key, and sends it.
@@ -25,14 +27,31 @@ impl Browser {
         Ok(())
     }
 
-    /// Logs out as Element's menu does, once the extension has seen to it.
+    /// Logs out as Element's menu does, once the extension has seen to it, and Element has removed what it stored: it shows
+    /// its login form before that, and what a quick login stores goes too.
     ///
     /// # Errors
     /// If it does not come to that.
     pub async fn log_out(&self) -> Result<()> {
+        const STORES: &str = r"
+            const done = arguments[0];
+            indexedDB.databases().then(
+                (all) => done(all.filter(({ name }) => name.startsWith('matrix-js-sdk')).length),
+                () => done(null),
+            );
+        ";
         self.in_page("page.mxDispatcher.dispatch({ action: 'logout' });", vec![]).await?;
         self.wait_for_state(State::SignedOut, PATIENCE).await?;
-        Ok(())
+        let empty = async || {
+            let left = self.session().execute_async(STORES, vec![]).await?.json().as_u64();
+            Ok((left == Some(0)).then_some(()))
+        };
+        if until("Element's empty storage", EMPTIED_WITHIN, empty).await.is_ok() {
+            return Ok(());
+        }
+        // Something of the client that ended holds a database open: it goes with its page.
+        self.session().refresh().await?;
+        until("Element's empty storage", PATIENCE, empty).await
     }
 
     /// Waits until Element's client has decrypted this message, in a room that the person has joined.
