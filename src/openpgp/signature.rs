@@ -2,18 +2,16 @@
 //!
 //! Threat: a document by somebody else, by a signer who was revoked since, or a true signature of other bytes.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use sequoia_openpgp::{
-    Cert, KeyHandle, armor,
-    cert::amalgamation::{ValidAmalgamation, ValidateAmalgamation},
-    parse::{
-        Parse,
-        stream::{DetachedVerifierBuilder, GoodChecksum, MessageLayer, MessageStructure, VerificationHelper},
-    },
-    policy::StandardPolicy,
+    Packet, armor,
+    cert::amalgamation::{ValidAmalgamation, ValidateAmalgamation, key::ErasedKeyAmalgamation},
+    packet::{Signature, Tag, key::PublicParts},
+    parse::{PacketParser, PacketParserResult, Parse},
+    policy::{HashAlgoSecurity, Policy},
     serialize::stream::{Armorer, Message, Signer},
-    types::SignatureType,
+    types::{RevocationStatus, SignatureType},
 };
 
 use super::{
@@ -71,65 +69,80 @@ pub fn verify_detached(
     if signature.len() > MAX_SIGNATURE || !signature.trim_ascii_start().starts_with("-----BEGIN PGP SIGNATURE-----") {
         return Err(VerifyError::Format);
     }
-    let policy = policy_at(at);
-    let check = SignerCheck { signers, policy: &policy, at, outcome: Err(VerifyError::Format) };
-    let mut verifier = DetachedVerifierBuilder::from_bytes(signature.as_bytes())
-        .and_then(|builder| builder.with_policy(&policy, system_time(at), check))
-        .map_err(|_| VerifyError::Format)?;
-    // Its own error says only that `SignerCheck::check` was not reached.
-    let _ = verifier.verify_bytes(document);
-    verifier.into_helper().outcome
+    let mut outcome = Err(VerifyError::Format);
+    let mut packets = PacketParser::from_bytes(signature).map_err(|_| VerifyError::Format)?;
+    while let PacketParserResult::Some(packet) = packets {
+        let (packet, rest) = packet.next().map_err(|_| VerifyError::Format)?;
+        let judged = match packet {
+            Packet::Signature(signature) => judge(&signature, document, signers, at),
+            // Of a version or a form that nothing here can check (RFC 9580, section 5.2).
+            Packet::Unknown(unknown) if unknown.tag() == Tag::Signature => Err(VerifyError::Signature),
+            _ => return Err(VerifyError::Format),
+        };
+        outcome = better(outcome, judged);
+        packets = rest;
+    }
+    outcome
 }
 
-struct SignerCheck<'a> {
-    signers: &'a [Certificate],
-    policy: &'a StandardPolicy<'static>,
+/// Is this a good signature of the document by one of the signers?
+///
+/// It is not left to sequoia's verifier of whole messages, which brings along all that opens encrypted ones.
+fn judge(
+    signature: &Signature,
+    document: &[u8],
+    signers: &[Certificate],
     at: UnixMillis,
-    outcome: Result<Fingerprint, VerifyError>,
-}
-
-impl SignerCheck<'_> {
-    /// The signature fits; does its signer count today?
-    fn judge(&self, good: &GoodChecksum<'_>) -> Result<Fingerprint, VerifyError> {
-        let (cert, key) = (good.ka.cert(), &good.ka);
-        if good.sig.typ() != SignatureType::Binary {
-            return Err(VerifyError::Signature);
-        }
-        if is_revoked(cert) || key.self_revocations().next().is_some() {
-            return Err(VerifyError::Signer);
-        }
-        let time = system_time(self.at);
-        let today = key.amalgamation().clone().with_policy(self.policy, time).map_err(|_| VerifyError::Signer)?;
-        let alive = today.valid_cert().alive().is_ok() && today.alive().is_ok();
-        if alive && today.for_signing() { Ok(fingerprint_of(cert)) } else { Err(VerifyError::Signer) }
-    }
-}
-
-impl VerificationHelper for SignerCheck<'_> {
-    fn get_certs(&mut self, ids: &[KeyHandle]) -> sequoia_openpgp::Result<Vec<Cert>> {
-        let named =
-            |cert: &&Certificate| cert.cert().keys().any(|k| ids.iter().any(|id| id.aliases(k.key().key_handle())));
-        Ok(self.signers.iter().filter(named).map(|cert| cert.cert().clone()).collect())
-    }
-
-    fn check(&mut self, structure: MessageStructure<'_>) -> sequoia_openpgp::Result<()> {
-        use sequoia_openpgp::parse::stream::VerificationError as E;
-        let mut outcome = Err(VerifyError::Format);
-        for layer in structure {
-            let MessageLayer::SignatureGroup { results } = layer else { continue };
-            for result in results {
-                let judged = match &result {
-                    Ok(good) => self.judge(good),
-                    Err(E::MissingKey { .. } | E::UnboundKey { .. } | E::BadKey { .. }) => Err(VerifyError::Signer),
-                    // The rest: it does not fit, expired, or has a form that cannot be checked.
-                    Err(_) => Err(VerifyError::Signature),
-                };
-                outcome = better(outcome, judged);
+) -> Result<Fingerprint, VerifyError> {
+    let issuers = signature.get_issuers();
+    let mut outcome = Err(VerifyError::Signer);
+    for signer in signers {
+        for key in signer.cert().keys() {
+            if issuers.iter().any(|issuer| issuer.aliases(key.key().key_handle())) {
+                outcome = better(outcome, check(signature, document, &key, at));
             }
         }
-        self.outcome = outcome;
-        Ok(())
     }
+    outcome
+}
+
+/// Is this a good signature of the document by this key?
+fn check(
+    signature: &Signature,
+    document: &[u8],
+    key: &ErasedKeyAmalgamation<'_, PublicParts>,
+    at: UnixMillis,
+) -> Result<Fingerprint, VerifyError> {
+    let (policy, now) = (policy_at(at), system_time(at));
+    let made = signature.signature_creation_time().ok_or(VerifyError::Signature)?;
+    if is_revoked(key.cert()) || key.self_revocations().next().is_some() {
+        return Err(VerifyError::Signer);
+    }
+    for time in [made, now] {
+        let valid = key.clone().with_policy(&policy, time).map_err(|_| VerifyError::Signer)?;
+        // Others may revoke too, where the certificate says so.
+        let revoked = matches!(valid.valid_cert().revocation_status(), RevocationStatus::Revoked(_))
+            || matches!(valid.revocation_status(), RevocationStatus::Revoked(_));
+        if revoked || valid.valid_cert().alive().is_err() || valid.alive().is_err() || !valid.for_signing() {
+            return Err(VerifyError::Signer);
+        }
+    }
+    let fits = || -> sequoia_openpgp::Result<()> {
+        // Made before now, and not expired.
+        signature.signature_alive(now, Duration::ZERO)?;
+        let mut hash = signature.hash_algo().context()?.for_signature(signature.version());
+        if let Signature::V6(signature) = signature {
+            hash.update(signature.salt());
+        }
+        hash.update(document);
+        signature.verify_hash(key.key(), hash)?;
+        // Weak algorithms, and anything critical that is not understood.
+        policy.signature(signature, HashAlgoSecurity::CollisionResistance)
+    };
+    if signature.typ() != SignatureType::Binary || fits().is_err() {
+        return Err(VerifyError::Signature);
+    }
+    Ok(fingerprint_of(key.cert()))
 }
 
 /// The outcome that is nearer to success.
