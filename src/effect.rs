@@ -159,6 +159,9 @@ pub enum PageCommand {
     },
     /// Have the client store its secrets (`bootstrapSecretStorage`); they come through the bridge.
     StoreSecrets,
+    /// Have the client hand over its secrets as they are, to be stored beside somebody else's entries; they come through
+    /// the bridge.
+    StoreBeside,
     /// Have the client take its secrets from secret storage over the bridge: verify its own device, load the backup key,
     /// and leave the view that asks the person to confirm the identity.
     Restore,
@@ -292,6 +295,7 @@ impl Effect {
             Self::Store(StoreCommand::Delete(_)) => "store delete".into(),
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
             Self::Page(PageCommand::StoreSecrets) => "page store_secrets".into(),
+            Self::Page(PageCommand::StoreBeside) => "page store_beside".into(),
             Self::Page(PageCommand::Restore) => "page restore".into(),
             Self::Page(PageCommand::MakeIdentity { .. }) => "page make_identity".into(),
             Self::Page(PageCommand::MakeBackup) => "page make_backup".into(),

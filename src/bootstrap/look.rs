@@ -10,13 +10,14 @@ use serde_json::{Map, Value};
 
 use super::{
     End, Scene,
+    prove::Published,
     record::{AccountRecord, KeyStatus, VaultKey},
 };
 use crate::{
     effect::{Answer, Effect, HttpResponse, PageAnswer, PageCommand, Readiness, VaultCommand},
     error::{Code, Coded},
     ident::KeyId,
-    identity::{BackupTrusted, PublishedIdentity},
+    identity::PublishedIdentity,
     matrix::{BackupVersion, KeysQueryResponse, MatrixError, account_data, backup, keys},
     recovery::{KeyDescription, sealed, secret_name},
     status::State,
@@ -46,16 +47,27 @@ pub enum Found {
     Nothing,
     /// It is under a key of ours, pending or current.
     Ours(KeyId),
+    /// It is under somebody else's default key, of this id, and this session has all that is in it.
+    Foreign(String),
+}
+
+impl Found {
+    /// Somebody else's default key, beside which ours comes.
+    #[must_use]
+    pub fn beside(&self) -> Option<&str> {
+        match self {
+            Self::Foreign(id) => Some(id),
+            Self::Nothing | Self::Ours(_) => None,
+        }
+    }
 }
 
 /// What the account has, as far as it matters.
 pub struct Looked {
     /// Whose secret storage it is.
     pub found: Found,
-    /// The published identity, its own signatures checked.
-    pub identity: PublishedIdentity,
-    /// The key backup, signed by the identity or by a device it vouches for.
-    pub backup: BackupTrusted,
+    /// The published identity, its own signatures checked, and the key backup, signed by it or by a device it vouches for.
+    pub(crate) published: Published,
     /// The sealed recoveries on the server.
     pub sealed: sealed::SealedDocument,
     /// Which of the four secrets have an entry, by name and key id.
@@ -132,6 +144,7 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
         }
         // Making a backup removes every older one: not for a stale answer, nor over one that has something in it.
         match &documents.backup {
+            _ if found.beside().is_some() => return Err(LookError::BackupUntrusted.into()),
             Some(backup) if backup.count > 0 || record.backup_replaced => return Err(LookError::BackupUntrusted.into()),
             Some(_) => {
                 let asked = |record: &mut AccountRecord| record.backup_replaced = true;
@@ -150,7 +163,8 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
         }
         documents = read(scene).await?;
     };
-    Ok(Looked { found, identity, backup, sealed: documents.sealed, present: documents.present })
+    let published = Published { identity, backup };
+    Ok(Looked { found, published, sealed: documents.sealed, present: documents.present })
 }
 
 /// Asks the client whether it has the secrets at all: from a session without them, secret storage would be made with
@@ -158,14 +172,20 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
 /// again for a moment.
 pub(super) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> {
     for _ in 0..READINESS_ASKED {
-        match scene.io.ask(Effect::Page(PageCommand::Readiness)).await {
-            Answer::Page(PageAnswer::Ready(Readiness { holds_secrets: true })) => return Ok(()),
-            Answer::Page(PageAnswer::Ready(_)) => {}
-            _ => return Err(LookError::Page.into()),
+        if holds_secrets(scene).await? {
+            return Ok(());
         }
         scene.io.ask(Effect::SleepUntil(scene.io.now().plus(READINESS_PAUSE))).await;
     }
     Err(LookError::NoSecrets.into())
+}
+
+/// Asks the client once.
+async fn holds_secrets(scene: &Scene<'_>) -> Result<bool, End> {
+    match scene.io.ask(Effect::Page(PageCommand::Readiness)).await {
+        Answer::Page(PageAnswer::Ready(Readiness { holds_secrets })) => Ok(holds_secrets),
+        _ => Err(LookError::Page.into()),
+    }
 }
 
 async fn make_backup(scene: &Scene<'_>) -> Result<(), End> {
@@ -243,13 +263,24 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
         return Ok(Found::Nothing);
     };
     let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
-    let key = of_ours(record, &default_key, &documents.sealed)?;
+    let key = match of_ours(record, &default_key, &documents.sealed) {
+        Err(End::Leave(State::Foreign, Some(Code::RecForeign))) if adoptable(scene, record).await => {
+            return Ok(Found::Foreign(default_key));
+        }
+        ours_or_not => ours_or_not?,
+    };
     let id = key.id.clone();
     let published = published_description(scene, &id).await?;
     if published.as_ref() != Some(&key.description) {
         return foreign(Code::RecDescription);
     }
     if openable(scene, key).await? { Ok(Found::Ours(id)) } else { foreign(Code::RecVaultLost) }
+}
+
+/// May somebody else's secret storage come into our care? Only where this session has all that is in it, and never what a
+/// person made of an account that was in our care before.
+async fn adoptable(scene: &Scene<'_>, record: &AccountRecord) -> bool {
+    record.is_untouched() && holds_secrets(scene).await.unwrap_or(false)
 }
 
 /// Are both halves of the key here, the wrapping key in the vault and the wrapped copy?

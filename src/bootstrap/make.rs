@@ -63,6 +63,14 @@ impl Made {
         (whole && key.master_key == *identity).then(|| Self(key.id.clone()))
     }
 
+    /// The key that an earlier run made beside somebody else's default key, and did not get into force.
+    #[must_use]
+    pub(super) fn resume_beside(record: &AccountRecord, held: &[KeyId], looked: &Looked) -> Option<Self> {
+        let made = Self::resume(record, held, looked.published.identity.master())?;
+        let key = record.key(&made.0)?;
+        (key.status == KeyStatus::Pending && key.beside.as_deref() == looked.found.beside()).then_some(made)
+    }
+
     /// The key that the account uses already.
     ///
     /// # Errors
@@ -108,8 +116,11 @@ pub(super) async fn make(
     let key = RecoveryKey::make_random().map_err(|_| MakeError::Randomness)?;
     let id = make_key_id()?;
     let description = KeyDescription::make(&key.derive_keys("")).map_err(|_| MakeError::Randomness)?;
-    let names =
-        SealedNames { user_id: scene.setup.user_id.clone(), key_id: id.clone(), master_key: *looked.identity.master() };
+    let names = SealedNames {
+        user_id: scene.setup.user_id.clone(),
+        key_id: id.clone(),
+        master_key: *looked.published.identity.master(),
+    };
     let views = chosen.views();
     let (accepted, to_keep) = match chosen {
         Chosen::Sealed(recipients) => (recipients, None),
@@ -142,12 +153,13 @@ pub(super) async fn make(
         status: KeyStatus::Pending,
         wrapped: Some(wrapped),
         description,
-        master_key: *looked.identity.master(),
+        master_key: *looked.published.identity.master(),
         sealed,
         recipients: views,
         kept,
         sealed_proven_at: None,
         proven_at: None,
+        beside: looked.found.beside().map(str::to_owned),
     };
     let browser = make_letters(16)?;
     let add = |record: &mut AccountRecord| {

@@ -13,11 +13,15 @@
 //! | store | `Switched` | secrets in place | `switch.rs` |
 //! | prove | `Switched`, `RecoverySafe` | [`prove::SecretsProven`] | `prove.rs` |
 //!
+//! Where the account has secret storage of somebody else's making and this session has all that is in it, the secrets are
+//! stored and proven under our key first, beside the entries that are there (`adopt.rs`), and switched to then.
+//!
 //! Guarantee G2: secret storage never depends on a key that is in neither the vault nor a sealed recovery that was read
 //! back. So `switch` takes the proof of `seal`, and the step that completes takes the proofs of `seal` and of `prove`.
 //! What must survive a crash is in the [`record::AccountRecord`]; a run that starts again looks at the account first and
 //! takes up what it finds, so that any step can be the last one before a crash.
 
+mod adopt;
 pub mod login;
 pub mod logout;
 pub mod look;
@@ -195,18 +199,20 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     scene.show(progress, StepName::Look).await;
     let looked = look::look(scene, &mut record).await?;
 
-    let made = match &looked.found {
-        Found::Ours(key_id) => make::Made::in_use(&record, key_id, looked.identity.master())?,
-        Found::Nothing => match make::Made::resume(&record, &held, looked.identity.master()) {
-            Some(made) => made,
-            None => {
-                look::session_holds_secrets(scene).await?;
-                scene.show(progress, StepName::Recipients).await;
-                let chosen = recipients::choose(scene, &mut record, progress).await?;
-                scene.show(progress, StepName::Make).await;
-                make::make(scene, &mut record, &looked, chosen).await?
-            }
-        },
+    let resumed = match &looked.found {
+        Found::Ours(key_id) => Some(make::Made::in_use(&record, key_id, looked.published.identity.master())?),
+        Found::Nothing => make::Made::resume(&record, &held, looked.published.identity.master()),
+        Found::Foreign(_) => make::Made::resume_beside(&record, &held, &looked),
+    };
+    let made = match resumed {
+        Some(made) => made,
+        None => {
+            look::session_holds_secrets(scene).await?;
+            scene.show(progress, StepName::Recipients).await;
+            let chosen = recipients::choose(scene, &mut record, progress).await?;
+            scene.show(progress, StepName::Make).await;
+            make::make(scene, &mut record, &looked, chosen).await?
+        }
     };
     progress.recipients.clone_from(&made.key(&record)?.recipients);
 
@@ -214,11 +220,15 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     let safe = seal::seal(scene, &mut record, &made, &looked).await?;
     progress.sealed_proven_at = made.key(&record)?.sealed_proven_at;
 
+    let adopted = match looked.found {
+        Found::Foreign(_) => Some(adopt::adopt(scene, progress, &made, &record, &looked, &safe).await?),
+        _ => None,
+    };
     scene.show(progress, StepName::Switch).await;
-    let switched = switch::switch(scene, &mut record, made, &looked, &safe).await?;
+    let switched = switch::switch(scene, &mut record, made, &looked, &safe, adopted.as_ref()).await?;
 
     scene.show(progress, StepName::Store).await;
-    if switched.was_switched_now() || !prove::all_present(&looked, switched.key_id()) {
+    if adopted.is_none() && (switched.was_switched_now() || !prove::all_present(&looked, switched.key_id())) {
         switch::store_secrets(scene, &switched).await?;
     }
 

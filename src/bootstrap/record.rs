@@ -54,6 +54,9 @@ pub struct VaultKey {
     pub sealed_proven_at: Option<UnixMillis>,
     /// When everything was last read back and opened.
     pub proven_at: Option<UnixMillis>,
+    /// The default key that it was made beside, by its id: somebody else's, which goes on opening what it opens.
+    #[serde(default)]
+    pub beside: Option<String>,
 }
 
 /// A device of this browser: one session, from login to logout.
@@ -374,6 +377,13 @@ impl AccountRecord {
     #[must_use]
     pub fn proven(&self, held: &[KeyId]) -> Option<&VaultKey> {
         self.current().filter(|key| key.proven_at.is_some() && key.wrapped.is_some() && held.contains(&key.id))
+    }
+
+    /// Has this browser never had the account's secret storage in its care?
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        let made = self.keys.iter().all(|key| key.status == KeyStatus::Pending && key.beside.is_some());
+        made && self.master_key.is_none() && self.opened.is_none() && self.replaced.is_empty()
     }
 
     /// A key that was made and is not in force yet.

@@ -6,7 +6,7 @@ use super::{
     End, Scene,
     look::{self, Found, Looked},
     make::Made,
-    prove::ProveError,
+    prove::{ProveError, SecretsProven},
     record::{AccountRecord, KeyStatus},
     seal::{RecoverySafe, STALE_READS},
 };
@@ -56,17 +56,23 @@ impl Coded for SwitchError {
     }
 }
 
-/// Publishes the key description and the default key; asks for the proof that the recovery key is safe.
+/// Publishes the key description and the default key; asks for the proof that the recovery key is safe, and, where it takes
+/// the place of somebody else's, for the proof that it opens everything already.
 pub(super) async fn switch(
     scene: &Scene<'_>,
     record: &mut AccountRecord,
     made: Made,
     looked: &Looked,
     _safe: &RecoverySafe,
+    adopted: Option<&SecretsProven>,
 ) -> Result<Switched, End> {
+    let beside = match (looked.found.beside(), adopted) {
+        (Some(_), None) => return Err(End::Leave(State::Foreign, Some(Code::RecForeign))),
+        (beside, _) => beside,
+    };
     let key_id = made.key_id().clone();
     let description = made.key(record)?.description.clone();
-    let switched = Switched { now: looked.found == Found::Nothing, key_id: key_id.clone() };
+    let switched = Switched { now: !matches!(looked.found, Found::Ours(_)), key_id: key_id.clone() };
     let content = serde_json::to_value(&description).unwrap_or(Value::Null);
     let kind = account_data::key_description(&key_id);
     let default = json!({ "key": key_id.as_str() });
@@ -85,7 +91,8 @@ pub(super) async fn switch(
                 return Err(End::Stop(Stop { code: Code::NetAnswer, not_before: None }));
             };
             // Somebody else may have been faster: the default key of the last moment wins.
-            if look::read_default_key(default_key)?.is_some_and(|id| id != key_id.as_str()) {
+            let default_key = look::read_default_key(default_key)?;
+            if default_key.is_some_and(|id| id != key_id.as_str() && Some(id.as_str()) != beside) {
                 return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
             }
             // A default key whose description was lost on the way would leave the account without usable secret storage.
@@ -124,7 +131,7 @@ async fn put(scene: &Scene<'_>, kind: &str, content: &Value) -> Result<(), End> 
     Ok(account_data::read_put(&scene.homeserver.send(request).await?)?)
 }
 
-async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
+pub(super) async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
     match scene.io.ask(Effect::Page(command)).await {
         Answer::Page(PageAnswer::Done) => Ok(()),
         _ => Err(SwitchError::Page.into()),

@@ -78,20 +78,21 @@ impl Answer {
 
 /// Stores a secret the client hands over.
 pub async fn store(io: Io, session: &Session, name: &str, secret: &SecretText) -> Answer {
-    Answer::of(try_store(&io, session, name, secret).await)
+    Answer::of(try_store(&io, session, name, secret, Place::Default).await)
 }
 
-async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText) -> Result<Answer, Stop> {
+async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText, place: Place) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     let user = &session.user_id;
-    let Some(key) = held_key(io, session).await? else { return Ok(Answer::Own) };
+    let Some(key) = held_key(io, session, place).await? else { return Ok(Answer::Own) };
+    let expected = if place == Place::Default { Some(key.id.as_str()) } else { key.beside.as_deref() };
     let requests =
         vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name), keys::query(user)];
     let responses = homeserver.send_all(requests).await?;
     let [default_key, document, keys] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
-    if look::read_default_key(default_key)?.as_deref() != Some(key.id.as_str()) {
+    if look::read_default_key(default_key)?.as_deref() != expected {
         return Ok(Answer::Own);
     }
     if let Some(code) = refuses(name, secret, user, keys)? {
@@ -102,6 +103,21 @@ async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText) 
     let content = prove::with_entry(document, &key.id, &derived, secret)?;
     account_data::read_put(&homeserver.send(account_data::put(user, name, &content)).await?)?;
     Ok(Answer::Stored)
+}
+
+/// Stores a secret the client hands over, beside somebody else's entries, under the key of ours that is to take over: no
+/// other entry is touched, and the default key is still the other one.
+pub async fn store_beside(io: Io, session: &Session, name: &str, secret: &SecretText) -> Answer {
+    Answer::of(try_store(&io, session, name, secret, Place::Beside).await)
+}
+
+/// Under which key of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The account's default key.
+    Default,
+    /// One that was made beside the default key.
+    Beside,
 }
 
 /// A cross-signing seed must derive the key that is published.
@@ -246,17 +262,21 @@ struct Aside {
 
 /// The vault's current key, if it is the account's default key right now and the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    let Some(key) = held_key(io, session).await? else { return Ok(None) };
+    let Some(key) = held_key(io, session, Place::Default).await? else { return Ok(None) };
     let response = homeserver.send(account_data::get(&session.user_id, account_data::DEFAULT_KEY)).await?;
     let ours = look::read_default_key(&response)?.as_deref() == Some(key.id.as_str());
     Ok(ours.then_some(key))
 }
 
-/// The vault's current key, if the vault can open it.
-async fn held_key(io: &Io, session: &Session) -> Result<Option<VaultKey>, Stop> {
+/// The key of ours for this place, if the vault can open it.
+async fn held_key(io: &Io, session: &Session, place: Place) -> Result<Option<VaultKey>, Stop> {
     let record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
     // After a logout there is a current key and no way to it: then Element's own dialog has to work.
-    let Some(key) = record.current().filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
+    let key = match place {
+        Place::Default => record.current(),
+        Place::Beside => record.pending().filter(|key| key.beside.is_some()),
+    };
+    let Some(key) = key.filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
     match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
         crate::effect::Answer::Holds(held) => Ok(held.then_some(key)),
         _ => Err(crate::recovery::VaultError::Failed.into()),

@@ -141,6 +141,7 @@ fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
         sealed,
         sealed_proven_at: None,
         proven_at: None,
+        beside: None,
     }
 }
 

@@ -26,7 +26,7 @@ use keystead_core::{
     matrix::KeysQueryResponse,
     policy::Retention,
     recovery::{
-        KeyDescription, MemoryVault, SecretDocument, decode_seed,
+        EncryptedSecret, KeyDescription, MemoryVault, RecoveryKey, SecretDocument, decode_seed,
         sealed::{self, SealedDocument, SealedNames},
         secret_name,
     },
@@ -56,6 +56,8 @@ pub(crate) struct Account {
     element: Rc<Element>,
     /// The names of the secrets that the page was given.
     pub(crate) given: RefCell<Vec<String>>,
+    /// Does the session have the account's secrets?
+    pub(crate) holds_secrets: Cell<bool>,
     /// Vault and store are what lies on the disk: they outlive the runs.
     driver: Driver<MemoryVault, MemoryStore, NoPage>,
     /// What a native messaging host answers in the real one's place.
@@ -117,6 +119,7 @@ impl Account {
             device_keys,
             element,
             given: RefCell::default(),
+            holds_secrets: Cell::new(true),
             driver: Driver::with(Http::new().unwrap(), Some(homeserver), vault, store, NoPage),
             script: RefCell::default(),
             trace: RefCell::default(),
@@ -351,7 +354,7 @@ impl Account {
             return Box::pin(self.take_secrets()).await;
         }
         if command == PageCommand::Readiness {
-            return Ok(PageAnswer::Ready(Readiness { holds_secrets: true }));
+            return Ok(PageAnswer::Ready(Readiness { holds_secrets: self.holds_secrets.get() }));
         }
         if let PageCommand::MakeIdentity { anew } = command {
             if !anew {
@@ -362,10 +365,14 @@ impl Account {
         if command == PageCommand::MakeBackup {
             self.element.publish_backup(&self.synapse, &self.session).await;
         }
-        if command == PageCommand::StoreSecrets {
+        if matches!(command, PageCommand::StoreSecrets | PageCommand::StoreBeside) {
             let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
             for (name, secret) in self.element.secrets() {
-                let answer = self.drive(|io| bridge::store(io, &session, name, &secret)).await?;
+                let answer = if command == PageCommand::StoreSecrets {
+                    self.drive(|io| bridge::store(io, &session, name, &secret)).await?
+                } else {
+                    self.drive(|io| bridge::store_beside(io, &session, name, &secret)).await?
+                };
                 if !matches!(answer, bridge::Answer::Stored) {
                     return Ok(PageAnswer::Failed);
                 }
@@ -407,12 +414,7 @@ impl Account {
         }
     }
 
-    async fn open(
-        &self,
-        world: &World,
-        data: &Value,
-        id: &KeyId,
-    ) -> Result<keystead_core::recovery::RecoveryKey, String> {
+    async fn open(&self, world: &World, data: &Value, id: &KeyId) -> Result<RecoveryKey, String> {
         let document: SealedDocument =
             serde_json::from_value(data[sealed::ACCOUNT_DATA].clone()).map_err(|e| e.to_string())?;
         let entry = document.entry(id).ok_or("no sealed recovery for the default key")?;
@@ -433,16 +435,31 @@ impl Account {
         Ok(key)
     }
 
-    /// The end: one recovery key in force, and with what gpg took out every secret opens and is the client's.
-    pub(crate) async fn is_whole(&self, world: &World) -> Result<(), String> {
-        let data = self.data(world).await;
-        let id = data["m.secret_storage.default_key"]["key"].as_str().ok_or("no default key")?;
-        let id = KeyId::parse(id).map_err(|e| e.to_string())?;
-        let key = self.open(world, &data, &id).await?;
+    /// The person sets up secret storage with another client; returns its recovery key.
+    pub(crate) async fn store_own(&self, world: &World, id: &str) -> RecoveryKey {
+        let key = RecoveryKey::make_random().unwrap();
+        let description = KeyDescription::make(&key.derive_keys("")).unwrap();
+        let content = serde_json::to_value(&description).unwrap();
+        self.put(world, &format!("m.secret_storage.key.{id}"), &content).await;
+        for (name, secret) in self.element.secrets() {
+            let entry = EncryptedSecret::encrypt(&key.derive_keys(name), &secret).unwrap();
+            let mut document = SecretDocument::default();
+            document.set_entry(&KeyId::parse(id).unwrap(), &entry);
+            self.put(world, name, &serde_json::to_value(&document).unwrap()).await;
+        }
+        self.put(world, "m.secret_storage.default_key", &json!({ "key": id })).await;
+        key
+    }
+
+    /// With this key, every secret opens and is the client's.
+    pub(crate) fn opens_everything(&self, data: &Value, id: &KeyId, key: &RecoveryKey) -> Result<(), String> {
+        let description = data[format!("m.secret_storage.key.{}", id.as_str())].clone();
+        let description: KeyDescription = serde_json::from_value(description).map_err(|_| "no key description")?;
+        description.verify(&key.derive_keys("")).map_err(|_| "the key does not fit its description")?;
         for (name, secret) in self.element.secrets() {
             let document: SecretDocument =
                 serde_json::from_value(data[name].clone()).map_err(|_| format!("{name} is missing"))?;
-            let entry = document.entry(&id).ok().flatten().ok_or(format!("{name} has no entry"))?;
+            let entry = document.entry(id).ok().flatten().ok_or(format!("{name} has no entry"))?;
             let opened = entry.decrypt(&key.derive_keys(name)).map_err(|_| format!("{name} does not open"))?;
             if opened.expose("to compare") != secret.expose("to compare") {
                 return Err(format!("{name} is another secret"));
@@ -450,6 +467,15 @@ impl Account {
         }
         assert_eq!(self.element.secrets().count(), secret_name::ALL.len());
         Ok(())
+    }
+
+    /// The end: one recovery key in force, and with what gpg took out every secret opens and is the client's.
+    pub(crate) async fn is_whole(&self, world: &World) -> Result<(), String> {
+        let data = self.data(world).await;
+        let id = data["m.secret_storage.default_key"]["key"].as_str().ok_or("no default key")?;
+        let id = KeyId::parse(id).map_err(|e| e.to_string())?;
+        let key = self.open(world, &data, &id).await?;
+        self.opens_everything(&data, &id, &key)
     }
 }
 

@@ -15,6 +15,13 @@ const CARGO: &str = "/usr/bin/cargo";
 const LINKER: &str = "/usr/bin/wasm-ld-19";
 const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
+/// What the compiler of the release does beside its profile; rustup's stable one has no such flags.
+///
+/// A panic stops the background at once and says nothing, as there is nobody to read it: texts and places of panics, and
+/// what would write values for people who debug, are a tenth of the module.
+const SMALL: [&str; 4] =
+    ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zfmt-debug=none", "-Zlocation-detail=none"];
+
 /// A compiler for WebAssembly.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Compiler {
@@ -79,8 +86,12 @@ impl Compiler {
     /// Sets, beside the rest, what makes a release small, and the same wherever it is built.
     pub(crate) fn set_release_environment(self, command: &mut Command) {
         // Where panics come from is in the module as the path of a source file. Cargo compiles our own by relative paths.
-        let flags = [("cargo", paths::cargo_home()), ("target", paths::target())]
-            .map(|(name, folder)| format!("--remap-path-prefix={}=/{name}", folder.display()));
+        let mut flags: Vec<String> = [("cargo", paths::cargo_home()), ("target", paths::target())]
+            .map(|(name, folder)| format!("--remap-path-prefix={}=/{name}", folder.display()))
+            .into();
+        if self == Self::Debian {
+            flags.extend(SMALL.map(str::to_owned));
+        }
         // This variable outdoes all other places of flags: what a person or a configuration adds would show in the bytes.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         if self == Self::Debian {
