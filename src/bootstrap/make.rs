@@ -58,17 +58,19 @@ impl Made {
     /// was made for the identity that is published: what is sealed names it.
     #[must_use]
     pub(super) fn resume(record: &AccountRecord, held: &[KeyId], identity: &PublicKey) -> Option<Self> {
-        let key = record.proven(held).or_else(|| record.pending().filter(|key| held.contains(&key.id)))?;
-        let whole = key.wrapped.is_some() && (key.sealed.is_some() || key.kept);
+        Self::usable(record.proven(held).or_else(|| record.pending())?, held, identity)
+    }
+
+    fn usable(key: &VaultKey, held: &[KeyId], identity: &PublicKey) -> Option<Self> {
+        let whole = key.wrapped.is_some() && held.contains(&key.id) && (key.sealed.is_some() || key.kept);
         (whole && key.master_key == *identity).then(|| Self(key.id.clone()))
     }
 
     /// The key that an earlier run made beside somebody else's default key, and did not get into force.
     #[must_use]
     pub(super) fn resume_beside(record: &AccountRecord, held: &[KeyId], looked: &Looked) -> Option<Self> {
-        let made = Self::resume(record, held, looked.published.identity.master())?;
-        let key = record.key(&made.0)?;
-        (key.status == KeyStatus::Pending && key.beside.as_deref() == looked.found.beside()).then_some(made)
+        let key = record.taking_over().filter(|key| key.beside.as_deref() == looked.found.beside())?;
+        Self::usable(key, held, looked.published.identity.master())
     }
 
     /// The key that the account uses already.

@@ -382,8 +382,14 @@ impl AccountRecord {
     /// Has this browser never had the account's secret storage in its care?
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        let made = self.keys.iter().all(|key| key.status == KeyStatus::Pending && key.beside.is_some());
-        made && self.master_key.is_none() && self.opened.is_none() && self.replaced.is_empty()
+        let taking_over = self.taking_over().map_or(0, |_| 1);
+        self.keys.len() == taking_over && self.master_key.is_none() && self.opened.is_none() && self.replaced.is_empty()
+    }
+
+    /// A key that was made beside somebody else's default key, and has not been proven in its place.
+    #[must_use]
+    pub fn taking_over(&self) -> Option<&VaultKey> {
+        self.keys.iter().find(|key| key.beside.is_some() && key.proven_at.is_none())
     }
 
     /// A key that was made and is not in force yet.

@@ -274,7 +274,7 @@ async fn held_key(io: &Io, session: &Session, place: Place) -> Result<Option<Vau
     // After a logout there is a current key and no way to it: then Element's own dialog has to work.
     let key = match place {
         Place::Default => record.current(),
-        Place::Beside => record.pending().filter(|key| key.beside.is_some()),
+        Place::Beside => record.taking_over(),
     };
     let Some(key) = key.filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
     match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {

@@ -12,14 +12,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// How many bytes of code make a piece.
 const PIECE: usize = 5;
-/// One in so many pieces is looked at.
-const SAMPLE: u64 = 4;
 /// A piece that more functions than this have tells nothing.
 const COMMON: usize = 300;
 /// To how many functions before it the next one is compared.
-const LOOK_BACK: usize = 6;
+const LOOK_BACK: usize = 12;
 /// Keeps very short functions, of which every piece may be known, from coming first.
-const SHORT: usize = 20;
+const SHORT: usize = 100;
 
 /// The module with a name for every function of its own: their order by name is the one that compresses better.
 pub(crate) fn name_functions(module: &[u8]) -> Result<Vec<u8>> {
@@ -104,8 +102,7 @@ fn common_pieces(bodies: &[&[u8]]) -> Vec<Vec<usize>> {
     let mut all: Vec<(u64, usize)> = Vec::new();
     for (function, body) in bodies.iter().enumerate() {
         let pieces = body.windows(PIECE).map(|piece| piece.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)));
-        let sampled = pieces.filter(|piece| (piece.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % SAMPLE == 0);
-        all.extend(sampled.map(|piece| (piece, function)));
+        all.extend(pieces.map(|piece| (piece, function)));
     }
     all.sort_unstable();
     all.dedup();
