@@ -16,7 +16,8 @@ const DECLINED: [(&str, &str, bool); 3] = [
 ];
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "own wishes: secret storage of one's own is left untouched", own_storage(company, kind));
+    let name = "own wishes: secret storage of one's own is left untouched, and adopted where the session has all of it";
+    rows.add(kind, name, own_storage(company, kind));
     rows.add(kind, "own wishes: Change recovery key works, and is respected", change(company, kind));
     rows.add(kind, "own wishes: Delete key storage works, and stays", delete(company, kind));
     rows.add(
@@ -37,7 +38,7 @@ async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
     let before = company.secret_documents(&ann).await?;
     let identity = company.identity(&ann).await?;
 
-    let (desk, browser) = at_work(company, kind, &ann).await?;
+    let (_desk, browser) = at_work(company, kind, &ann).await?;
     browser.wait_for_code("KS-REC-FOREIGN", PATIENCE).await?;
     browser.wait_for_state(State::Foreign, PATIENCE).await?;
     ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
@@ -48,12 +49,17 @@ async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
     browser.press("Continue").await?;
     browser.press("Done").await?;
     browser.wait_until_logged_in().await?;
-    retry(&browser, &desk).await?;
-    browser.wait_for_state(State::Foreign, PATIENCE).await?;
-    ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
+    // Now this session has everything: a sealed recovery comes beside the key of their own, which goes on opening it all.
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
     ensure!(company.identity(&ann).await? == identity, "the identity was replaced");
     browser.quit().await?;
-    company.client("open", &ann, &json!({ "recoveryKey": recovery_key })).await?;
+    let (key_id, sealed_key) = company.open_sealed_recovery(&ann).await?;
+    ensure!(own["keyId"] != *key_id, "the key of their own is still the default key");
+    for (whose, recovery_key) in [("their own", recovery_key), ("the sealed recovery's", &sealed_key)] {
+        let opened = company.client("open", &ann, &json!({ "recoveryKey": recovery_key })).await?;
+        ensure!(opened["publicKeysMatch"] == true, "with {whose} key: {opened}");
+        ensure!(opened["deviceVerified"] == true, "with {whose} key: {opened}");
+    }
     Ok(())
 }
 
