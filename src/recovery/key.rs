@@ -17,7 +17,7 @@ const DECODED_LENGTH: usize = PREFIX.len() + 32 + 1;
 /// 35 bytes that begin with `8B 01` are always this many base58 digits.
 const WRITTEN_LENGTH: usize = 48;
 /// The base58 alphabet.
-const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+pub(super) const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /// Digits are written in groups of this many.
 const GROUP_LENGTH: usize = 4;
 
@@ -169,7 +169,7 @@ impl Coded for RecoveryKeyError {
 }
 
 /// The digits without their spacing: exactly [`WRITTEN_LENGTH`] characters of the base58 alphabet.
-fn digits_of(written: &str) -> Result<Zeroizing<String>, RecoveryKeyError> {
+pub(super) fn digits_of(written: &str) -> Result<Zeroizing<String>, RecoveryKeyError> {
     let mut digits = Zeroizing::new(String::with_capacity(written.len()));
     digits.extend(written.chars().filter(|&c| !is_spacing(c)));
     if digits.is_empty() {

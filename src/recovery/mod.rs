@@ -15,6 +15,7 @@ mod key;
 mod passphrase;
 pub mod sealed;
 mod seed;
+mod typo;
 pub mod vault;
 
 pub use self::{
@@ -24,6 +25,7 @@ pub use self::{
     key::{Group, RecoveryKey, RecoveryKeyError},
     passphrase::{MAX_ITERATIONS, Passphrase},
     seed::{decode_seed, encode_seed},
+    typo::find_typo,
     vault::{FailingVault, KeyVault, MemoryVault, VaultError, WrappedRecoveryKey},
 };
 
