@@ -49,6 +49,23 @@ const commands = {
     if (!signed) await crypto.crossSignDevice(device);
     await crypto.bootstrapSecretStorage({});
   },
+  // Everything that the client has, as it is: it comes beside what somebody else's recovery key opens already.
+  async store_beside() {
+    const client = currentClient();
+    const crypto = client.getCrypto();
+    const own = await crypto.olmMachine.exportCrossSigningKeys();
+    const backup = await crypto.getSessionBackupPrivateKey();
+    const secrets = {
+      "m.cross_signing.master": own.masterKey,
+      "m.cross_signing.self_signing": own.self_signing_key,
+      "m.cross_signing.user_signing": own.userSigningKey,
+      "m.megolm_backup.v1": encode(text(...backup)),
+    };
+    for (const [name, secret] of entries(secrets)) {
+      const answer = await consult(client, { ask: "store_beside", name, secret });
+      if (answer.own) throw new Error("not stored");
+    }
+  },
   make_backup: () => currentClient().getCrypto().resetKeyBackup(),
   // What Element itself does after "use recovery key", with secret storage served by the background.
   async restore() {

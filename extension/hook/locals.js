@@ -9,6 +9,8 @@ const { create, defineProperty, entries, fromEntries, hasOwn, keys } = Object;
 const { isArray } = Array;
 const { now } = Date;
 const { stringify } = JSON;
+const { fromCharCode: text } = String;
+const encode = window.btoa.bind(window);
 const [setTimeout, clearTimeout, setInterval, clearInterval] = [
   window.setTimeout,
   window.clearTimeout,

@@ -72,6 +72,10 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
             let secret = SecretText::new(secret);
             driver.run(|io| bridge::store(io, session, &name, &secret)).await
         }
+        What::StoreBeside { name, secret } => {
+            let secret = SecretText::new(secret);
+            driver.run(|io| bridge::store_beside(io, session, &name, &secret)).await
+        }
         What::PutAside { name } => driver.run(|io| bridge::put_aside(io, session, &name)).await,
         What::Get { name } => driver.run(|io| bridge::get(io, session, &name)).await,
     }

@@ -106,4 +106,11 @@ pub(crate) enum What {
         /// The secret.
         secret: String,
     },
+    /// Store a secret beside what somebody else's recovery key opens.
+    StoreBeside {
+        /// Its name.
+        name: String,
+        /// The secret.
+        secret: String,
+    },
 }

@@ -245,7 +245,7 @@ fn step_list(at: usize, shown: &DeploymentView) -> El {
         let quiet = matches!(state, StepState::Done | StepState::ToDo);
         el("li")
             .class(state.class())
-            .attr("data-step", &format!("{name:?}").to_lowercase())
+            .attr("data-step", step_label(name).0.trim_start_matches("step_"))
             .child(icon(sign))
             .child(el("span").text(&step_label(name).text()))
             .child(el("span").class(if quiet { "visually-hidden" } else { "step-state" }).text(&state.label().text()))
