@@ -162,6 +162,10 @@ pub enum Question {
         /// How it stands with GnuPG, where the policy names its host and there is a message for it.
         #[serde(default)]
         gnupg: Option<GnupgView>,
+        /// In which group of four characters, counted from 1, the recovery key was mistyped that was given last, where that
+        /// can be known.
+        #[serde(default)]
+        group: Option<usize>,
     },
     /// Is this identity yours? The sealed recovery was opened, but anyone can seal something to a person.
     Believe {

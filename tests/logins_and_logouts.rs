@@ -204,6 +204,7 @@ impl Machine {
             kept: true,
             sealed_proven_at: None,
             proven_at: Some(now),
+            beside: None,
         };
         let (origin, mut record) = (origin(), self.record().await);
         let change = |record: &mut AccountRecord| record.keys.push(current.clone());

@@ -12,7 +12,7 @@ use crate::{
     effect::{Answer, Effect, VaultCommand},
     error::{Code, Coded},
     recovery::{
-        RecoveryKey, VaultError, WrappedRecoveryKey,
+        Group, RecoveryKey, VaultError, WrappedRecoveryKey, find_typo,
         sealed::{SealedError, SealedNames},
     },
     secret::SecretText,
@@ -68,15 +68,16 @@ pub(super) async fn open(
     way: Way,
 ) -> Result<Opened, End> {
     let message = found.entry.as_ref().and_then(|entry| Some(entry.sealed.as_ref()?.message.clone()));
-    let question = |record: &AccountRecord| {
+    let question = |record: &AccountRecord, group: Option<Group>| {
         let gnupg = message.as_ref().and_then(|_| gnupg::view(scene, record));
-        Box::new(Question::Recover { account: scene.setup.user_id.clone(), message: message.clone(), gnupg })
+        let group = group.map(|Group(group)| group);
+        Box::new(Question::Recover { account: scene.setup.user_id.clone(), message: message.clone(), gnupg, group })
     };
     if let Way::Given(text) = way {
         // What does not fit is asked for again, with what is wrong with it.
         return match fitting(scene, found, &text) {
             Ok(key) => given(scene, record, found, key).await,
-            Err(error) => Err(End::Ask(error.code(), question(record))),
+            Err(error) => Err(End::Ask(error.code(), question(record, mistyped(found, &text, error)))),
         };
     }
     let silent = matches!(way, Way::Silent);
@@ -100,7 +101,7 @@ pub(super) async fn open(
         gnupg::note(scene, record, GnupgTried::Opened).await?;
         return Ok(opened);
     }
-    Err(End::Ask(Code::RecRecover, question(record)))
+    Err(End::Ask(Code::RecRecover, question(record, None)))
 }
 
 /// The copies of the recovery key that this browser wrapped.
@@ -160,6 +161,15 @@ pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Re
     };
     found.description.verify(&key.derive_keys("")).map_err(|_| GivenError::Unfit)?;
     Ok(key)
+}
+
+/// In which group of what was typed the mistake is, where that can be known.
+fn mistyped(found: &Found, text: &SecretText, error: GivenError) -> Option<Group> {
+    let GivenError::Text(SealedError::Key(error)) = error else { return None };
+    error.group().or_else(|| {
+        let fits = |key: &RecoveryKey| found.description.verify(&key.derive_keys("")).is_ok();
+        find_typo(text.expose("to find the mistake in it"), fits)
+    })
 }
 
 /// Takes the recovery key that was given into the vault.

@@ -105,16 +105,20 @@ async fn what_is_typed_is_checked_before_anything_happens() {
     let of_bob = of_bob.expose("the test types it");
     let key_of_bob = of_bob.lines().find_map(|line| line.strip_prefix("Recovery key: ")).unwrap();
     let typo = format!("{}{}", &key[..key.len() - 1], if key.ends_with('1') { '2' } else { '1' });
-    for (typed, expected) in [
-        (of_bob.to_owned(), Code::RecSealedForged),
-        (key_of_bob.to_owned(), Code::RecMac),
-        (typo, Code::RecChecksum),
-        ("where is my key?".to_owned(), Code::RecFormat),
-        (String::new(), Code::RecFormat),
+    let cut = format!("{} {}", &key[..11], &key[12..]);
+    for (typed, expected, in_group) in [
+        (of_bob.to_owned(), Code::RecSealedForged, None),
+        (key_of_bob.to_owned(), Code::RecMac, None),
+        (typo, Code::RecChecksum, Some(12)),
+        (cut, Code::RecFormat, Some(3)),
+        ("where is my key?".to_owned(), Code::RecFormat, Some(4)),
+        (String::new(), Code::RecFormat, None),
     ] {
         let outcome = browser.restore(&world, Way::Given(SecretText::new(typed))).await;
         assert_eq!(code(&outcome), Some(expected));
         assert_eq!(outcome.progress.state, State::Recover, "what is wrong is asked for again");
+        let Some(Question::Recover { group, .. }) = outcome.progress.question else { panic!("nothing is asked") };
+        assert_eq!(group, in_group, "{expected:?}");
     }
     // In any spacing, as people type it.
     let typed = SecretText::new(key.replace(' ', "\n  "));

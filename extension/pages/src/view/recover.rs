@@ -82,8 +82,11 @@ impl Recover {
     fn draw(self: &Rc<Self>, shown: Option<&DeploymentView>, question: Option<&Question>) {
         self.drawn.replace(question.cloned());
         match question {
-            Some(Question::Recover { account, message, gnupg }) => {
-                self.stage.show(ask_to_open(self, account, message.as_deref(), gnupg.as_ref()))
+            Some(Question::Recover { account, message, gnupg, group }) => {
+                // Said here as well: another place of the mistake is another question.
+                let problem = group.and(shown).and_then(|shown| shown.progress.problem);
+                let wrong = problem.map(|(code, _)| trouble(code, *group)).unwrap_or_default();
+                self.stage.show(ask_to_open(self, account, message.as_deref(), gnupg.as_ref(), &wrong))
             }
             Some(Question::Believe { account, master_key, security_code }) => {
                 self.stage.show(ask_to_believe(self, account, *master_key, security_code));
@@ -127,7 +130,7 @@ impl Recover {
         };
         let Some(shown) = super::deployment(&status, &self.origin) else { return };
         match (&shown.progress.question, shown.progress.problem) {
-            (Some(Question::Recover { .. }), Some((code, _))) => self.stage.trouble(&text::sentence(code)),
+            (Some(Question::Recover { group, .. }), Some((code, _))) => self.stage.trouble(&trouble(code, *group)),
             (question, _) => self.draw(Some(shown), question.as_ref()),
         }
     }
@@ -177,7 +180,19 @@ impl Recover {
     }
 }
 
-fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>, gnupg: Option<&GnupgView>) -> El {
+/// What is wrong with what was typed, and where.
+fn trouble(code: Code, group: Option<usize>) -> String {
+    let place = group.map(|group| Msg("recover_group").with(&[&group.to_string()]));
+    std::iter::once(text::sentence(code)).chain(place).collect::<Vec<_>>().join(" ")
+}
+
+fn ask_to_open(
+    page: &Rc<Recover>,
+    account: &UserId,
+    message: Option<&str>,
+    gnupg: Option<&GnupgView>,
+    wrong: &str,
+) -> El {
     let field = el("textarea")
         .id(FIELD)
         .class("secret")
@@ -200,7 +215,7 @@ fn ask_to_open(page: &Rc<Recover>, account: &UserId, message: Option<&str>, gnup
         .children(gnupg.map(|gnupg| with_gnupg(page, account, gnupg)))
         .children(message.map(|message| sealed(page, message)))
         .child(enter)
-        .child(el("p").id("trouble").class("trouble"))
+        .child(el("p").id("trouble").class("trouble").text(wrong))
         .child(el("div").class("buttons").child(send.class("primary")));
     super::page(Msg("recover_title"), body)
 }
