@@ -55,7 +55,8 @@ impl RecoverPage<'_> {
     /// If it does not.
     pub async fn trouble(&self) -> Result<String> {
         let told = async || {
-            let said = self.find("#trouble").await?.text().await?;
+            // The page may be drawn anew between the two.
+            let said = self.find("#trouble").await?.text().await.unwrap_or_default();
             Ok(said.contains('.').then_some(said))
         };
         until("what is wrong", PATIENCE, told).await

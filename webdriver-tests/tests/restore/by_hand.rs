@@ -34,7 +34,8 @@ async fn by_hand(company: &Company, kind: BrowserKind) -> Result<()> {
             ensure!(shown.trim() == message.trim(), "the page shows another message");
             page.picture(&pictures[0]).await?;
             page.send(&typo).await?;
-            page.trouble().await?;
+            let said = page.trouble().await?;
+            ensure!(said.contains("group 12"), "the page does not say where the mistake is: {said}");
             let left = page.find("#opened").await?.prop("value").await?.unwrap_or_default();
             ensure!(left.is_empty(), "what was typed stays");
 

@@ -130,7 +130,13 @@ impl Recover {
         };
         let Some(shown) = super::deployment(&status, &self.origin) else { return };
         match (&shown.progress.question, shown.progress.problem) {
-            (Some(Question::Recover { group, .. }), Some((code, _))) => self.stage.trouble(&trouble(code, *group)),
+            (question @ Some(Question::Recover { group, .. }), Some((code, _))) => {
+                let is_drawn = *self.drawn.borrow() == *question;
+                if !is_drawn {
+                    self.draw(Some(shown), question.as_ref());
+                }
+                self.stage.trouble(&trouble(code, *group));
+            }
             (question, _) => self.draw(Some(shown), question.as_ref()),
         }
     }
