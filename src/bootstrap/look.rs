@@ -264,7 +264,9 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
     };
     let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
     let key = match of_ours(record, &default_key, &documents.sealed) {
-        Err(End::Leave(State::Foreign, Some(Code::RecForeign))) if adoptable(scene, record).await => {
+        Err(End::Leave(State::Foreign, Some(Code::RecForeign)))
+            if adoptable(scene, record, documents, &default_key).await =>
+        {
             return Ok(Found::Foreign(default_key));
         }
         ours_or_not => ours_or_not?,
@@ -277,10 +279,12 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
     if openable(scene, key).await? { Ok(Found::Ours(id)) } else { foreign(Code::RecVaultLost) }
 }
 
-/// May somebody else's secret storage come into our care? Only where this session has all that is in it, and never what a
-/// person made of an account that was in our care before.
-async fn adoptable(scene: &Scene<'_>, record: &AccountRecord) -> bool {
-    record.is_untouched() && holds_secrets(scene).await.unwrap_or(false)
+/// May somebody else's secret storage come into our care? Only where it has something in it (a default key by itself is
+/// easily slipped in) and this session has that too, and never what a person made of an account that was in our care before.
+async fn adoptable(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents, default_key: &str) -> bool {
+    let mut identity = documents.present.iter().filter(|(name, _)| *name != secret_name::MEGOLM_BACKUP);
+    let in_use = identity.all(|(_, ids)| ids.iter().any(|id| id == default_key));
+    in_use && record.is_untouched() && holds_secrets(scene).await.unwrap_or(false)
 }
 
 /// Are both halves of the key here, the wrapping key in the vault and the wrapped copy?

@@ -75,6 +75,20 @@ async fn a_session_that_lacks_secrets_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_default_key_with_nothing_under_it_is_left_alone() {
+    let world = World::start().await;
+    let account = world.hire().await;
+    account.store_own(&world, "slipped-in").await;
+    account.store_own(&world, OWN).await;
+    // The other default key's description is there, and none of the identity's secrets is under it any more.
+    account.put(&world, "m.secret_storage.default_key", &json!({ "key": "slipped-in" })).await;
+    let before = account.data(&world).await;
+    let outcome = account.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.problem.map(|(code, _)| code), Some(Code::RecForeign));
+    assert_eq!(account.data(&world).await, before);
+}
+
+#[tokio::test]
 async fn what_a_person_makes_of_an_account_in_our_care_is_not_taken_back() {
     let world = World::start().await;
     let account = world.hire().await;
