@@ -307,6 +307,29 @@ async fn a_session_that_has_begun_is_not_ended_by_the_one_before_it() {
 }
 
 #[tokio::test]
+async fn a_session_that_went_without_a_word_keeps_nothing_here() {
+    let machine = Machine::default();
+    machine.log_in(START, "FIRST", &[], Retention::Never).await;
+    machine.set_up(START).await;
+    // In another jar of cookies, while the first one is open; and that window is closed.
+    machine.log_in(START.plus(NIGHT), "SECOND", &[device("FIRST")], Retention::Never).await;
+    machine.log_out(START.plus(2 * NIGHT), "FIRST", Some(Retention::Never)).await;
+    assert_eq!(machine.holds().await, (false, false));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_and_goes_on_can_end_again() {
+    let machine = Machine::default();
+    for night in 0..2 {
+        let now = START.plus(night * NIGHT);
+        machine.log_in(now, "FIRST", &[], Retention::Never).await;
+        machine.set_up(now).await;
+        machine.log_out(now.plus(NIGHT / 2), "FIRST", Some(Retention::Never)).await;
+        assert_eq!(machine.holds().await, (false, false), "night {night}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_that_was_never_seen_leaves_no_trace() {
     let machine = Machine::default();
     machine.log_out(START, "FIRST", Some(Retention::Never)).await;

@@ -13,7 +13,9 @@ let ours;
 const standing = (client) => {
   const content = (kind) => client.getAccountData(kind)?.getContent() ?? {};
   const { key = ours } = content("m.secret_storage.default_key");
-  return [key === ours ? "" : key, ...entries(WISHES).map(([kind, field]) => content(kind)[field])].join();
+  // No more than yes, no and nothing: every other value would be news.
+  const wish = ([kind, field]) => ({ true: "yes", false: "no" })[stringify(content(kind)[field])];
+  return stringify([key === ours ? "" : key, ...entries(WISHES).map(wish)]);
 };
 
 let seen = { view: undefined, since: 0 };

@@ -217,9 +217,8 @@ pub(crate) async fn retry(state: &Rc<State>, origin: &Origin) -> bool {
 pub(crate) async fn recover(state: &Rc<State>, origin: &Origin, text: SecretText) -> bool {
     state.live(origin, |live| live.given = Some(text));
     let tried = retry(state, origin).await;
-    if !tried {
-        state.live(origin, |live| live.given = None);
-    }
+    // A run that was no restore has not taken it, and the next one may be somebody else's.
+    state.live(origin, |live| live.given = None);
     tried
 }
 

@@ -205,7 +205,10 @@ fn page_for(state: &State, origin: &Origin, user: &UserId, command: &PageCommand
 
 /// The access token of an account, as the last page handed it over.
 pub(crate) fn token(state: &State, origin: &Origin, user: &UserId) -> Option<String> {
+    // The policy may have changed since the page said whose it is.
+    let homeserver = deployment(state, origin)?.homeserver;
     let pages = state.pages.borrow();
-    let session = |p: &&Page| p.origin == *origin && p.session.as_ref().is_some_and(|s| s.who.user_id == *user);
+    let fits = |session: &Session| session.who.user_id == *user && homeserver.is(&session.homeserver);
+    let session = |p: &&Page| p.origin == *origin && p.session.as_ref().is_some_and(fits);
     pages.values().rev().find(session).and_then(|p| p.session.as_ref().map(|s| s.token.clone()))
 }

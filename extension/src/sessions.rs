@@ -206,7 +206,10 @@ pub(crate) fn signed_out(state: &Rc<State>, origin: &Origin, who: Who) {
     state.changed();
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {
-        end(&state, &origin, &who).await;
+        // Another session of the account that a page has open needs what opens the recovery key.
+        if !goes_on {
+            end(&state, &origin, &who).await;
+        }
         leave(&state, &origin);
     });
 }
@@ -215,12 +218,15 @@ async fn end(state: &Rc<State>, origin: &Origin, who: &Who) {
     let logout =
         Logout { origin, user_id: &who.user_id, device_id: Some(&who.device_id), retention: state.retention() };
     let ended = Driver::new(state, origin, &who.user_id).run(|io| logout::end(io, logout)).await;
-    come_back(ended.ok().flatten()).await;
+    if ended.is_ok() {
+        sweep(state).await;
+    }
 }
 
 /// A login ends the sessions of others in this browser, unless a page has them open (a browser can have several jars of
 /// cookies).
 async fn end_others(state: &Rc<State>, origin: &Origin, user: &UserId) {
+    let mut swept = false;
     for (origin, other) in accounts(state, Some(origin)).await {
         let open = state.pages.borrow().values().any(|page| {
             page.origin == origin && page.session.as_ref().is_some_and(|session| session.who.user_id == other)
@@ -230,7 +236,10 @@ async fn end_others(state: &Rc<State>, origin: &Origin, user: &UserId) {
         }
         let logout = Logout { origin: &origin, user_id: &other, device_id: None, retention: state.retention() };
         let ended = Driver::new(state, &origin, &other).run(|io| logout::end(io, logout)).await;
-        come_back(ended.ok().flatten()).await;
+        swept |= ended.is_ok();
+    }
+    if swept {
+        sweep(state).await;
     }
 }
 

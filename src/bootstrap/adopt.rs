@@ -15,6 +15,8 @@ use super::{
 };
 use crate::{
     effect::PageCommand,
+    error::Code,
+    matrix::homeserver::Stop,
     status::{Progress, StepName},
 };
 
@@ -28,8 +30,14 @@ pub(super) async fn adopt(
     _safe: &RecoverySafe,
 ) -> Result<SecretsProven, End> {
     scene.show(progress, StepName::Store).await;
-    if !prove::all_present(looked, made.key_id()) {
-        switch::page(scene, PageCommand::StoreBeside).await?;
+    let key = made.key(record)?;
+    if prove::all_present(looked, made.key_id()) {
+        match prove::secrets(scene, key, &looked.published).await {
+            // What an earlier run stored is not what the account has now.
+            Err(End::Stop(Stop { code: Code::RecSecretMissing | Code::RecMac | Code::RecSecretMismatch, .. })) => {}
+            done => return done,
+        }
     }
-    prove::secrets(scene, made.key(record)?, &looked.published).await
+    switch::page(scene, PageCommand::StoreBeside).await?;
+    prove::secrets(scene, key, &looked.published).await
 }

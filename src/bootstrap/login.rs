@@ -82,10 +82,12 @@ pub async fn confirm(io: Io, login: Login<'_>) -> Result<Session, Stop> {
     if new && !record.devices.is_empty() && !record.devices.keys().any(|known| others.contains(known)) {
         logout::superseded(&io, Logout { origin, user_id: user, device_id: None, retention }).await?;
     }
-    if record.begun.is_some() || new || record.ended_at.is_some() {
+    let ended = record.ended_at.is_some() || record.devices.get(device).is_some_and(|seen| seen.ended);
+    if record.begun.is_some() || new || ended {
         let seen = |record: &mut AccountRecord| {
             (record.begun, record.ended_at) = (None, None);
             let seen = record.devices.entry(device.clone()).or_insert_with(|| DeviceSeen::new(now));
+            seen.ended = false;
             if let Some(login) = &begun {
                 seen.end_login();
                 seen.typed = login.typed.clone();

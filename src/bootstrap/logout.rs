@@ -5,6 +5,8 @@
 //! homeserver has, go as `restore.retain_after_logout` says. A browser that is stopped between the two goes on at its next
 //! start, and so does one whose policy is not known yet: until it is, nothing more goes.
 
+use std::time::Duration;
+
 use super::{login, record::AccountRecord};
 use crate::{
     effect::Io,
@@ -13,6 +15,9 @@ use crate::{
     policy::Retention,
     time::UnixMillis,
 };
+
+/// How late a page may tell that a session has ended: its background may have been stopped.
+const LATE: Duration = Duration::from_secs(5 * 60);
 
 /// Whose session, and what the policy says of it.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +44,13 @@ pub async fn end(io: Io, logout: Logout<'_>) -> Result<Option<UnixMillis>, Stop>
     }
     let now = io.now();
     let ended = |record: &mut AccountRecord| {
-        // What is told late of an older session is not about the one that followed it.
-        if device_id.is_some_and(|device| is_followed(record, device)) {
-            return;
+        // What is told late of an older session is not about the one that followed it, nor what is told twice.
+        if let Some(device) = device_id {
+            let followed = is_followed(record, device, now);
+            let told = record.devices.get_mut(device).is_some_and(|seen| std::mem::replace(&mut seen.ended, true));
+            if followed || told {
+                return;
+            }
         }
         record.end_session();
         record.paused = None;
@@ -75,7 +84,10 @@ pub(super) async fn superseded(io: &Io, logout: Logout<'_>) -> Result<(), Stop> 
     end(io.clone(), Logout { device_id: None, ..logout }).await.map(drop)
 }
 
-fn is_followed(record: &AccountRecord, device: &DeviceId) -> bool {
+/// Has another session begun since, and only just? One that began long ago may be over without a word, and does not keep
+/// what opens the recovery key here.
+fn is_followed(record: &AccountRecord, device: &DeviceId, now: UnixMillis) -> bool {
     let Some(ended) = record.devices.get(device) else { return false };
-    record.devices.values().any(|other| other.since > ended.since)
+    let just = |since: UnixMillis| since <= now && now.since(since) <= LATE;
+    record.devices.values().any(|other| other.since > ended.since && just(other.since))
 }

@@ -144,7 +144,9 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
         }
         // Making a backup removes every older one: not for a stale answer, nor over one that has something in it.
         match &documents.backup {
-            _ if found.beside().is_some() => return Err(LookError::BackupUntrusted.into()),
+            _ if found.beside().is_some() => {
+                return Err(End::Leave(State::Foreign, Some(Code::RecBackupUntrusted)));
+            }
             Some(backup) if backup.count > 0 || record.backup_replaced => return Err(LookError::BackupUntrusted.into()),
             Some(_) => {
                 let asked = |record: &mut AccountRecord| record.backup_replaced = true;
@@ -284,7 +286,8 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
 async fn adoptable(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents, default_key: &str) -> bool {
     let mut identity = documents.present.iter().filter(|(name, _)| *name != secret_name::MEGOLM_BACKUP);
     let in_use = identity.all(|(_, ids)| ids.iter().any(|id| id == default_key));
-    in_use && record.is_untouched() && holds_secrets(scene).await.unwrap_or(false)
+    let wanted = !documents.declined || scene.setup.policy.bootstrap_required();
+    in_use && wanted && record.is_untouched() && session_holds_secrets(scene).await.is_ok()
 }
 
 /// Are both halves of the key here, the wrapping key in the vault and the wrapped copy?

@@ -40,7 +40,7 @@ use crate::{
     effect::{Effect, Io},
     error::Code,
     events::{self, Event},
-    ident::{DeviceId, Origin, UserId},
+    ident::{DeviceId, KeyId, Origin, UserId},
     matrix::homeserver::{Homeserver, Stop},
     policy::Policy,
     status::{Progress, Question, State, StepName},
@@ -254,13 +254,16 @@ async fn complete(
     for id in &retired {
         make::forget(scene, id).await?;
     }
-    let first = record.key(switched.key_id()).is_some_and(|key| key.proven_at.is_none());
+    let key = record.key(switched.key_id());
+    let first = key.is_some_and(|key| key.proven_at.is_none());
+    let beside = key.and_then(|key| KeyId::parse(key.beside.as_deref()?).ok());
     let now = scene.io.now();
     let completed = |record: &mut AccountRecord| {
         record.master_key = Some(*proven.master_key());
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
         record.keys.retain(|k| !retired.contains(&k.id));
-        record.replaced.extend(retired.iter().filter(|id| !record.replaced.contains(id)).cloned().collect::<Vec<_>>());
+        let replaced = retired.iter().chain(&beside).filter(|id| !record.replaced.contains(id));
+        record.replaced.extend(replaced.cloned().collect::<Vec<_>>());
     };
     record.change(scene.io, &scene.setup.origin, completed).await?;
     if first {

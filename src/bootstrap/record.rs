@@ -81,6 +81,9 @@ pub struct DeviceSeen {
     /// What became of having GnuPG open the sealed recovery; `None` before that.
     #[serde(default)]
     pub gnupg: Option<GnupgTried>,
+    /// Its session has ended.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// What became of having GnuPG open the sealed recovery ([`crate::restore::gnupg`]).
@@ -102,7 +105,7 @@ impl DeviceSeen {
     #[must_use]
     pub fn new(since: UnixMillis) -> Self {
         let (typed, confirmed, refused) = Default::default();
-        Self { since, given: Vec::new(), granted: None, typed, confirmed, refused, gnupg: None }
+        Self { since, given: Vec::new(), granted: None, typed, confirmed, refused, gnupg: None, ended: false }
     }
 
     /// Whoever logged in so is gone: what was typed and answered says nothing of the next login.
@@ -110,7 +113,6 @@ impl DeviceSeen {
         self.typed = Typed::Nothing;
         self.confirmed.clear();
         self.refused.clear();
-        self.gnupg = None;
     }
 }
 

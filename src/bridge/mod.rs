@@ -4,7 +4,8 @@
 //! read (then the client makes a new identity over the old one), or that hands it a backup key of the server's own. The
 //! rules:
 //!
-//! - It acts only while the account's default key is the vault's current one; else Element's own functions run.
+//! - It acts only while the account's default key is the vault's current one; else Element's own functions run. (In an
+//!   adoption, what the client hands over is stored under a key of ours beside the default key, and nothing else is done.)
 //! - Reading a cross-signing seed never resolves to nothing once an identity is published, whosever secret storage it is:
 //!   it is refused.
 //! - Nothing is handed out before a restore has opened every secret here, and each is handed out only if it derives the

@@ -9,6 +9,9 @@ use sequoia_openpgp::{
 /// The most bytes of input that are looked at.
 const MAX_OUTLINE: usize = 256 << 10;
 
+/// The most keys that a message may be encrypted to: a program may ask for the passphrase of each of the person's own.
+const MAX_KEYS: usize = 32;
+
 /// The text is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an OpenPGP message of the expected form")]
@@ -28,7 +31,7 @@ pub fn encrypted_to(armored: &str) -> Result<Vec<String>, OutlineError> {
     while let PacketParserResult::Some(parser) = rest {
         match &parser.packet {
             Packet::Marker(_) => (),
-            Packet::PKESK(packet) => {
+            Packet::PKESK(packet) if keys < MAX_KEYS => {
                 keys += 1;
                 recipients.extend(packet.recipient().as_ref().map(key_id));
             }
