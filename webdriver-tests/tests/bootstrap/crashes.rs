@@ -75,6 +75,7 @@ async fn everywhere(company: &Company, kind: BrowserKind, trace: Rc<OnceCell<Vec
     let trace =
         trace.get_or_try_init(async || table.insert(Table::lay(company, kind).await?).undisturbed(company).await);
     let trace = trace.await?;
+    table = reusable(table, kind).await?;
     ensure!(trace.len() >= SHORTEST, "a trace of {} effects is not a whole set-up", trace.len());
     let only = std::env::var("KEYSTEAD_CRASH").ok();
     let mut failed = Vec::new();
@@ -95,7 +96,7 @@ async fn everywhere(company: &Company, kind: BrowserKind, trace: Rc<OnceCell<Vec
             };
             rows += 1;
             match note(kind, &row, doing).await {
-                Ok(whole) => table = Some(whole),
+                Ok(whole) => table = reusable(Some(whole), kind).await?,
                 Err(_) => failed.push(row),
             }
         }
@@ -104,6 +105,15 @@ async fn everywhere(company: &Company, kind: BrowserKind, trace: Rc<OnceCell<Vec
     match table {
         Some(table) => table.browser.quit().await,
         None => Ok(()),
+    }
+}
+
+/// The table for the next row. Firefox closes the databases of a client that has ended when it collects garbage, and a new
+/// login in the same page waits for that, a minute sometimes: there every row has a browser of its own.
+async fn reusable(table: Option<Table>, kind: BrowserKind) -> Result<Option<Table>> {
+    match table {
+        Some(table) if kind == BrowserKind::Firefox => table.browser.quit().await.map(|()| None),
+        table => Ok(table),
     }
 }
 
