@@ -8,12 +8,16 @@ use std::{
 };
 
 use futures_channel::oneshot;
-use futures_util::{FutureExt, future::select};
+use futures_util::{
+    FutureExt,
+    future::{join, select},
+};
 use keystead_core::{
     ident::{Origin, UserId},
     policy::{InForce, Retention},
 };
 use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
 
 use crate::{
     adapter::{clock, database::Database},
@@ -34,24 +38,35 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Opens the database.
-    pub(crate) async fn open() -> Result<Rc<Self>, JsValue> {
-        Ok(Rc::new(Self {
-            database: Database::open().await?,
-            policy: RefCell::default(),
+    /// Opens the database and reads the policy. What follows from the policy for the browser is seen to afterwards: the
+    /// page that started the background waits for its answer.
+    pub(crate) async fn start() -> Result<Rc<Self>, JsValue> {
+        let (database, given) = join(Database::open(), policy::given()).await;
+        let database = database?;
+        let in_force = policy::in_force(&database, given).await;
+        let state = Rc::new(Self {
+            database,
+            policy: RefCell::new(in_force),
             pages: RefCell::default(),
             deployments: RefCell::default(),
             // What a page was asked by a background that was stopped meanwhile, it answers to this one: no id comes twice.
             next_command: Cell::new(clock::now().0 as u32),
             ended: RefCell::default(),
             waiting: RefCell::default(),
-        }))
+        });
+        sessions::sweep(&state).await;
+        let applied = Rc::clone(&state);
+        spawn_local(async move {
+            policy::apply(&applied).await;
+            deployment::refresh(&applied).await;
+        });
+        Ok(state)
     }
 
     /// Reads the policy anew and applies it.
     pub(crate) async fn policy_changed(state: &Rc<Self>) {
-        let in_force = policy::in_force(&state.database).await;
-        state.policy.replace(in_force);
+        let given = policy::given().await;
+        state.policy.replace(policy::in_force(&state.database, given).await);
         policy::apply(state).await;
         pages::serve_all(state);
         sessions::sweep(state).await;

@@ -34,9 +34,7 @@ impl Background {
     /// # Errors
     /// Where the browser's storage cannot be opened.
     pub async fn start() -> Result<Self, JsValue> {
-        let state = State::open().await?;
-        State::policy_changed(&state).await;
-        Ok(Self(state))
+        Ok(Self(State::start().await?))
     }
 
     /// A content script connected.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures_util::future::join;
 use keystead_core::{
     policy::{InForce, LastGood, Offered},
     store::Store,
@@ -21,12 +22,22 @@ use crate::{
 const LAST_GOOD: &str = "policy|last_good";
 const OWN: &str = "policy|own";
 
-/// Reads what the browser offers and decides which policy is in force.
-pub(crate) async fn in_force(database: &Database) -> InForce {
-    let managed = webextension::managed_policy().await;
-    let installed_by_admin = webextension::installed_by_admin().await;
-    let own = own(database).await;
-    let last_good: Option<LastGood> = read(database, LAST_GOOD).await;
+/// What the browser says of the policy.
+pub(crate) struct Given {
+    managed: Option<Value>,
+    installed_by_admin: bool,
+}
+
+/// Asks the browser.
+pub(crate) async fn given() -> Given {
+    let (managed, installed_by_admin) = join(webextension::managed_policy(), webextension::installed_by_admin()).await;
+    Given { managed, installed_by_admin }
+}
+
+/// Decides which policy is in force.
+pub(crate) async fn in_force(database: &Database, given: Given) -> InForce {
+    let (own, last_good) = join(own(database), read::<LastGood>(database, LAST_GOOD)).await;
+    let Given { managed, installed_by_admin } = given;
     let offered = Offered { managed: managed.as_ref(), installed_by_admin, own: own.as_ref() };
     let decided = InForce::decide(offered, last_good.as_ref());
     if let Some(text) = decided.remember.as_ref().and_then(|good| serde_json::to_string(good).ok()) {

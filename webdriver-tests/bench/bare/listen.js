@@ -7,7 +7,11 @@ api.runtime.onMessage.addListener(() => {
   changed = Date.now();
 });
 
-const ask = () => api.runtime.sendMessage({ ask: "status" });
+const ask = async () => {
+  const { Ok: status, Err: refusal } = await api.runtime.sendMessage({ ask: "status" });
+  if (status) return status;
+  throw new Error(`the background refuses: ${refusal}`);
+};
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // When the background told of the state in which the only deployment now is, if that is `wanted`; milliseconds since 1970.
