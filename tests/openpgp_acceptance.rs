@@ -1,5 +1,5 @@
 //! The acceptance rule against `tests/vectors/openpgp/acceptance`: one defect a file, and a positive control for each
-//! kind (`openpgp_make_vectors.rs` makes them).
+//! kind (`openpgp_vectors/make.rs` makes them).
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "functions shared by tests are test code too")]
 

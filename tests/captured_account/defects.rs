@@ -16,9 +16,9 @@ pub(super) const COUNT: usize = 78;
 /// File name, expected code, what was changed, and the change.
 type Defect = (&'static str, &'static str, &'static str, fn(&mut Value, &Account));
 
+/// With `KEYSTEAD_WRITE_VECTORS` set, the files are written anew instead.
 #[test]
-#[ignore = "writes the vectors anew"]
-fn write_negative_vectors() {
+fn the_negative_vectors_are_these() {
     let account = Account::finished();
     let defects = [
         recovery_keys(&account),

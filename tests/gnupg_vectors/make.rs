@@ -1,154 +1,29 @@
-//! What the real gpgme-json answered, and what that means: `tests/vectors/gnupg`. A file is a header, an empty line and the
-//! answers in their order, one a line. No vector has a secret: its keys were made for it and are gone.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "functions shared by tests are test code too")]
+//! Makes `tests/vectors/gnupg` anew, of what is installed: `cargo run --example make-gnupg-vectors`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failure ends it, and loses nothing")]
 
-use std::{cell::RefCell, collections::VecDeque, fs, path::PathBuf};
+mod asked;
+
+use std::{cell::RefCell, fs};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keystead_cli::{Driver, Http, NativeHost, now};
 use keystead_core::{
-    effect::{Answer, Effect, Io, NativeCommand, NativeError, NativeRequest, Run, Step},
-    error::Coded as _,
+    effect::{Answer, Effect, NativeCommand, NativeRequest, Run, Step},
     gnupg,
     ident::Fingerprint,
     secret::SecretText,
-    time::UnixMillis,
 };
 use keystead_testbed::{Gpg, KeyKind, KeySpec, Pinentry, gpgme_json};
 
-/// The text of every message and of every signature.
-const TEXT: &str = "user: @ann:example.org\nkey id: \"abc\"\n";
+use asked::{Asked, TEXT, folder};
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gnupg")
-}
-
-/// What is asked.
-enum Asked {
-    Decrypt(String),
-    Sign(Fingerprint),
-    Has(Fingerprint),
-    Versions,
-}
-
-impl Asked {
-    /// As a header's line has it.
-    fn to_line(&self) -> String {
-        match self {
-            Self::Decrypt(message) => format!("decrypt {}", serde_json::to_string(message).unwrap()),
-            Self::Sign(signer) => format!("sign {}", signer.as_str()),
-            Self::Has(fingerprint) => format!("has {}", fingerprint.as_str()),
-            Self::Versions => "versions".to_owned(),
-        }
-    }
-
-    fn parse(line: &str) -> Self {
-        let (what, of) = line.split_once(' ').unwrap_or((line, ""));
-        match what {
-            "decrypt" => Self::Decrypt(serde_json::from_str(of).unwrap()),
-            "sign" => Self::Sign(Fingerprint::parse(of).unwrap()),
-            "has" => Self::Has(Fingerprint::parse(of).unwrap()),
-            "versions" => Self::Versions,
-            other => panic!("{other}"),
-        }
-    }
-
-    /// The result in a word, or its code.
-    async fn ask(self, io: Io) -> String {
-        let result = match self {
-            Self::Decrypt(message) => gnupg::decrypt(&io, &message).await.map(|text| said(text.expose("test"))),
-            Self::Sign(signer) => gnupg::sign(&io, TEXT, &signer).await.map(|_| "a signature".to_owned()),
-            Self::Has(fingerprint) => gnupg::has_secret_key(&io, &fingerprint).await.map(|has| has.to_string()),
-            Self::Versions => gnupg::versions(&io).await.map(|versions| format!("{versions:?}")),
-        };
-        result.unwrap_or_else(|error| error.code().as_str().to_owned())
-    }
-}
-
-fn said(text: &str) -> String {
-    if text == TEXT { "the text".to_owned() } else { format!("another text: {text}") }
-}
-
-struct Vector {
-    name: String,
-    header: Vec<(String, String)>,
-    answers: Vec<String>,
-}
-
-impl Vector {
-    fn read_all() -> Vec<Self> {
-        let mut paths: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-        paths.sort();
-        let read = |path: PathBuf| {
-            let text = fs::read_to_string(&path).unwrap();
-            let (header, answers) = text.split_once("\n\n").unwrap();
-            let pair = |line: &str| line.split_once(": ").map(|(k, v)| (k.to_owned(), v.to_owned())).unwrap();
-            Self {
-                name: path.file_stem().unwrap().to_string_lossy().into_owned(),
-                header: header.lines().map(pair).collect(),
-                answers: answers.lines().map(str::to_owned).collect(),
-            }
-        };
-        paths.into_iter().map(read).collect()
-    }
-
-    fn header(&self, key: &str) -> &str {
-        let found = self.header.iter().find(|(known, _)| known == key);
-        &found.unwrap_or_else(|| panic!("{}: no {key}", self.name)).1
-    }
-}
-
-/// Answers from a list; when that is used up, the host has died.
-fn replay(asked: Asked, answers: &[String]) -> (String, usize) {
-    let mut left: VecDeque<_> = answers.iter().cloned().collect();
-    let mut run = Run::start(UnixMillis(0), |io| asked.ask(io));
-    loop {
-        let answer = match run.step() {
-            Step::Done(result) => return (result, left.len()),
-            Step::Do(Effect::Native(NativeCommand::Exchange(_))) => {
-                Answer::Native(left.pop_front().map(SecretText::new).ok_or(NativeError::Died))
-            }
-            Step::Do(_) => Answer::Done,
-        };
-        run.answer(answer, UnixMillis(0));
-    }
-}
-
-#[test]
-fn answers_mean_what_they_should() {
-    let vectors = Vector::read_all();
-    assert!(vectors.len() >= 20, "{}", vectors.len());
-    for vector in vectors {
-        let (result, left) = replay(Asked::parse(vector.header("asked")), &vector.answers);
-        assert_eq!((result.as_str(), left), (vector.header("expect"), 0), "{}", vector.name);
-    }
-}
-
-#[test]
-fn a_host_that_dies_before_any_of_its_answers_has_died() {
-    for vector in Vector::read_all() {
-        // What is found out after a failure only explains it, but does not make up for it.
-        for given in 0..vector.answers.len() {
-            let (result, _) = replay(Asked::parse(vector.header("asked")), &vector.answers[..given]);
-            let explained = ["KS-GPG-NO-SECRET-KEY", "KS-GPG-DIED"].contains(&result.as_str());
-            assert!(explained, "{} after {given}: {result}", vector.name);
-        }
-    }
-}
-
-/// Every answer with one byte changed: nothing panics, and what is returned is the text, or a code.
-#[test]
-fn altered_answers_are_refused_or_mean_another_error() {
-    for vector in Vector::read_all().into_iter().filter(|vector| vector.header("asked").starts_with("decrypt")) {
-        let last = vector.answers.len() - 1;
-        for at in (0..vector.answers[last].len()).step_by(7) {
-            let mut answers = vector.answers.clone();
-            let mut bytes = answers[last].clone().into_bytes();
-            bytes[at] = if bytes[at] == b'x' { b'y' } else { b'x' };
-            answers[last] = String::from_utf8(bytes).unwrap();
-            let (result, _) = replay(Asked::parse(vector.header("asked")), &answers);
-            assert!(result.starts_with("KS-GPG-") || result.contains("text"), "{} at {at}: {result}", vector.name);
-        }
+/// As a header's line has it.
+fn line_of(asked: &Asked) -> String {
+    match asked {
+        Asked::Decrypt(message) => format!("decrypt {}", serde_json::to_string(message).unwrap()),
+        Asked::Sign(signer) => format!("sign {}", signer.as_str()),
+        Asked::Has(fingerprint) => format!("has {}", fingerprint.as_str()),
+        Asked::Versions => "versions".to_owned(),
     }
 }
 
@@ -170,7 +45,7 @@ impl Recorder {
 
     /// Runs a flow with the real host, each of whose answers may be changed on the way.
     async fn record(&self, name: &str, about: &str, asked: Asked, change: impl Fn(&str, String) -> String) {
-        let (line, answers) = (asked.to_line(), RefCell::new(Vec::new()));
+        let (line, answers) = (line_of(&asked), RefCell::new(Vec::new()));
         let mut run = Run::start(now(), |io| asked.ask(io));
         let result = loop {
             let effect = match run.step() {
@@ -207,10 +82,8 @@ impl Recorder {
     }
 }
 
-/// Makes the vectors anew, of what is installed: `cargo test --test gnupg_vectors -- --ignored`.
-#[tokio::test]
-#[ignore = "writes tests/vectors/gnupg"]
-async fn make_vectors() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
     fs::create_dir_all(folder()).unwrap();
     let key = |name: &str| KeySpec::new(&format!("{name} <{name}@example.org>"), KeyKind::Ed25519);
     let gpg = Gpg::with_pinentry(&Pinentry::Types("correct".to_owned())).unwrap();
@@ -241,7 +114,7 @@ async fn make_vectors() {
         next = serde_json::json!({ "op": "getmore", "chunksize": 200 });
     }
     let header = format!("expect: the text\nabout: a reply in many parts\nprogram: {}\n", recorder.program);
-    let text = format!("{header}asked: {}\n\n{}\n", decrypt().to_line(), parts.join("\n"));
+    let text = format!("{header}asked: {}\n\n{}\n", line_of(&decrypt()), parts.join("\n"));
     fs::write(folder().join("decrypted-in-parts.txt"), text).unwrap();
 
     for (name, about, from, to) in [
