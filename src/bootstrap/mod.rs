@@ -56,6 +56,9 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How soon a directory is asked again for a certificate it did not have.
 const RETRY_DIRECTORY: Duration = Duration::from_secs(15 * 60);
 
+/// How long what stopped an earlier run is shown, where all is complete since.
+const OVERCOME: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// All that a run is told.
 pub struct Setup {
     /// The deployment's Element Web origin.
@@ -169,7 +172,10 @@ pub(crate) async fn conclude(scene: &Scene<'_>, flow: Flow, mut progress: Progre
     };
     progress.retry_at = retry_at;
     // Where this fails the next run is only not held up.
-    let _ = pause::note(scene, flow, &progress).await;
+    let trouble = pause::note(scene, flow, &progress).await.ok().flatten();
+    if progress.state == State::Complete {
+        progress.problem = trouble.filter(|(_, at)| now.since(*at) <= OVERCOME);
+    }
     scene.io.ask(Effect::Report(Box::new(progress.clone()))).await;
     Outcome { progress, retry_at }
 }

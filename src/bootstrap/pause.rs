@@ -13,7 +13,7 @@ use super::{
     Outcome, Scene,
     record::{AccountRecord, RecordError},
 };
-use crate::{effect::Effect, ident::DeviceId, matrix::base64, status::Progress, time::UnixMillis};
+use crate::{effect::Effect, error::Code, ident::DeviceId, matrix::base64, status::Progress, time::UnixMillis};
 
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,14 +55,23 @@ pub(crate) async fn held(scene: &Scene<'_>, flow: Flow) -> Option<Outcome> {
     Some(Outcome { progress: pause.progress, retry_at: Some(retry_at) })
 }
 
-/// Notes how a run ended; nothing, where it is not tried again by itself.
-pub(crate) async fn note(scene: &Scene<'_>, flow: Flow, progress: &Progress) -> Result<(), RecordError> {
+/// Notes how a run ended, where it is tried again by itself. Says what last stopped one.
+pub(crate) async fn note(
+    scene: &Scene<'_>,
+    flow: Flow,
+    progress: &Progress,
+) -> Result<Option<(Code, UnixMillis)>, RecordError> {
     let pause = progress.retry_at.map(|_| of(scene, flow, progress));
     let mut record = AccountRecord::load(scene.io, &scene.setup.origin, &scene.setup.user_id).await?;
     if record.paused != pause {
-        record.change(scene.io, &scene.setup.origin, |record| record.paused.clone_from(&pause)).await?;
+        let trouble = progress.problem.filter(|_| pause.is_some());
+        let noted = |record: &mut AccountRecord| {
+            record.paused.clone_from(&pause);
+            record.trouble = trouble.or(record.trouble);
+        };
+        record.change(scene.io, &scene.setup.origin, noted).await?;
     }
-    Ok(())
+    Ok(record.trouble)
 }
 
 fn of(scene: &Scene<'_>, flow: Flow, progress: &Progress) -> Pause {

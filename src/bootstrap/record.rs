@@ -166,6 +166,9 @@ pub struct AccountRecord {
     /// How the last run ended, where it is to be tried again.
     #[serde(default)]
     pub paused: Option<Pause>,
+    /// What last stopped a run that was to be tried again, and when.
+    #[serde(default)]
+    pub trouble: Option<(Code, UnixMillis)>,
     /// When the last session ended, while the wrapping keys of it are still here.
     #[serde(default)]
     pub ended_at: Option<UnixMillis>,
@@ -225,6 +228,7 @@ impl AccountRecord {
             certificates: Vec::new(),
             revoked: Vec::new(),
             paused: None,
+            trouble: None,
             ended_at: None,
             saved: None,
         }

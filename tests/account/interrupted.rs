@@ -68,3 +68,17 @@ async fn a_logout_ends_a_login_that_was_never_confirmed() {
     assert_eq!(account.begin_login(None, None).await, Some(()));
     assert_eq!(account.typed().await, Some(Typed::Nothing));
 }
+
+/// The popup goes on saying for a while what stopped an earlier run.
+#[tokio::test]
+async fn what_stopped_a_run_is_still_said_when_all_is_complete() {
+    let world = World::start().await;
+    let account = world.hire().await;
+    let stopped = account.start(&world, Some(Fault::Status(4, 500))).await.expect("it ends by itself");
+    assert_ne!(stopped.progress.state, State::Complete);
+    let problem = stopped.progress.problem.expect("it says why");
+    let finished = account.start(&world, None).await.expect("nothing stops it");
+    assert_eq!((finished.progress.state, finished.progress.problem), (State::Complete, Some(problem)));
+    let untroubled = world.hire().await.start(&world, None).await.expect("nothing stops it");
+    assert_eq!((untroubled.progress.state, untroubled.progress.problem), (State::Complete, None));
+}

@@ -159,9 +159,9 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
     card = card.child(who.child(el("span").class("host").text(host))).child(banner(line, &line.detail.with(&[host])));
 
     if let Some((code, when)) = progress.problem {
+        let since = if progress.state == State::Complete { Msg("problem_over") } else { Msg("problem_at") };
         card = card.child(
-            super::problem(code, line.tone)
-                .child(el("p").class("small").text(&Msg("problem_at").with(&[&text::moment(when)]))),
+            super::problem(code, line.tone).child(el("p").class("small").text(&since.with(&[&text::moment(when)]))),
         );
     }
     if let Some(due) = progress.retry_at {
