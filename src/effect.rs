@@ -133,6 +133,10 @@ pub enum StoreCommand {
     Get(String),
     /// Write a record.
     Put(String, String),
+    /// Read several records.
+    GetAll(Vec<String>),
+    /// Write several records, all of them or none.
+    PutAll(Vec<(String, String)>),
     /// Write a record if what is there is still `old`; `None` means that there is none.
     Replace {
         /// The record's key.
@@ -177,6 +181,8 @@ pub enum PageCommand {
     RenewToken,
     /// Ask the client whether this session itself has what is to be stored.
     Readiness,
+    /// Have the client make new room keys for the next message of every room, and hand them out anew.
+    DiscardSessions,
 }
 
 /// What the client says of itself ([`PageCommand::Readiness`]).
@@ -291,6 +297,8 @@ impl Effect {
             Self::Vault(VaultCommand::Forget(_)) => "vault forget".into(),
             Self::Store(StoreCommand::Get(_)) => "store get".into(),
             Self::Store(StoreCommand::Put(..)) => "store put".into(),
+            Self::Store(StoreCommand::GetAll(_)) => "store get_all".into(),
+            Self::Store(StoreCommand::PutAll(_)) => "store put_all".into(),
             Self::Store(StoreCommand::Replace { .. }) => "store replace".into(),
             Self::Store(StoreCommand::Delete(_)) => "store delete".into(),
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
@@ -301,6 +309,7 @@ impl Effect {
             Self::Page(PageCommand::MakeBackup) => "page make_backup".into(),
             Self::Page(PageCommand::RenewToken) => "page renew_token".into(),
             Self::Page(PageCommand::Readiness) => "page readiness".into(),
+            Self::Page(PageCommand::DiscardSessions) => "page discard_sessions".into(),
             Self::SleepUntil(_) => "sleep".into(),
             Self::Report(_) => "report".into(),
             Self::Keep { .. } => "keep".into(),
@@ -324,6 +333,8 @@ pub enum Answer {
     Ids(Vec<KeyId>),
     /// To [`StoreCommand::Get`].
     Record(Option<String>),
+    /// To [`StoreCommand::GetAll`], in the same order.
+    Records(Vec<Option<String>>),
     /// To [`StoreCommand::Replace`]: was it replaced?
     Replaced(bool),
     /// To [`Effect::Page`].

@@ -30,6 +30,18 @@ pub trait Store {
     /// [`StoreError`] where the storage fails.
     async fn put(&self, key: &str, value: &str) -> Result<(), StoreError>;
 
+    /// Reads several records at once, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the storage fails.
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError>;
+
+    /// Writes several records, durably, all of them or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the storage fails.
+    async fn put_all(&self, records: &[(String, String)]) -> Result<(), StoreError>;
+
     /// Writes a record, durably, if what is there is still `old`; `None` means that there is none. Reading, comparing and
     /// writing are one step: of two writers that read the same, one is told `false` and has changed nothing.
     ///
@@ -64,6 +76,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        Ok(keys.iter().map(|key| self.0.borrow().get(key).cloned()).collect())
+    }
+
+    async fn put_all(&self, records: &[(String, String)]) -> Result<(), StoreError> {
+        self.0.borrow_mut().extend(records.iter().cloned());
+        Ok(())
+    }
+
     async fn replace(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, StoreError> {
         let mut records = self.0.borrow_mut();
         let same = records.get(key).map(String::as_str) == old;
@@ -91,6 +112,12 @@ impl Store for FailingStore {
         Err(StoreError)
     }
     async fn put(&self, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(StoreError)
+    }
+    async fn get_all(&self, _: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        Err(StoreError)
+    }
+    async fn put_all(&self, _: &[(String, String)]) -> Result<(), StoreError> {
         Err(StoreError)
     }
     async fn replace(&self, _: &str, _: Option<&str>, _: &str) -> Result<bool, StoreError> {
@@ -128,6 +155,12 @@ pub async fn conforms(store: &impl Store) -> Result<(), &'static str> {
     check(!store.replace("e", Some(""), "1").await.map_err(fail)?, "an absent record is not an empty one")?;
     check(store.replace("e", None, "1").await.map_err(fail)?, "where nothing is, something is put")?;
     store.delete("e").await.map_err(fail)?;
+    let pairs = [("f".to_owned(), "1".to_owned()), ("g".to_owned(), "2".to_owned())];
+    store.put_all(&pairs).await.map_err(fail)?;
+    let read = store.get_all(&["g".into(), "e".into(), "f".into()]).await.map_err(fail)?;
+    check(read == [Some("2".into()), None, Some("1".into())], "several are written and read at once, in their order")?;
+    store.delete("f").await.map_err(fail)?;
+    store.delete("g").await.map_err(fail)?;
     check(store.keys("c/").await.map_err(fail)? == ["c/a", "c/b"], "keys are listed by prefix, sorted")?;
     store.delete("c/a").await.map_err(fail)?;
     store.delete("c/a").await.map_err(fail)?;

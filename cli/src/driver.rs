@@ -191,6 +191,8 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
         match command {
             StoreCommand::Get(key) => answer(self.store.get(&key).await, Answer::Record),
             StoreCommand::Put(key, value) => answer(self.store.put(&key, &value).await, |()| Answer::Done),
+            StoreCommand::GetAll(keys) => answer(self.store.get_all(&keys).await, Answer::Records),
+            StoreCommand::PutAll(records) => answer(self.store.put_all(&records).await, |()| Answer::Done),
             StoreCommand::Replace { key, old, new } => {
                 answer(self.store.replace(&key, old.as_deref(), &new).await, Answer::Replaced)
             }

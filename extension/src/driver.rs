@@ -83,6 +83,10 @@ impl Driver {
                 self.state.database.get(&key).await.map_or(Answer::Failed, Answer::Record)
             }
             Effect::Store(StoreCommand::Put(key, value)) => done(self.state.database.put(&key, &value).await),
+            Effect::Store(StoreCommand::GetAll(keys)) => {
+                self.state.database.get_all(&keys).await.map_or(Answer::Failed, Answer::Records)
+            }
+            Effect::Store(StoreCommand::PutAll(records)) => done(self.state.database.put_all(&records).await),
             Effect::Store(StoreCommand::Replace { key, old, new }) => {
                 let replaced = self.state.database.replace(&key, old.as_deref(), &new).await;
                 replaced.map_or(Answer::Failed, Answer::Replaced)

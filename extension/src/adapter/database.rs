@@ -73,6 +73,29 @@ impl Database {
         Ok(same)
     }
 
+    /// Reads several texts in one transaction, in their order.
+    async fn read_texts(&self, keys: &[String]) -> Result<Vec<Option<String>>, JsValue> {
+        let objects = self.0.transaction_with_str(RECORDS)?.object_store(RECORDS)?;
+        // All are asked before the first is waited for: a transaction with nothing to do ends.
+        let asked = keys.iter().map(|key| objects.get(&key.into()).map(|request| answer_of(&request)));
+        let asked = asked.collect::<Result<Vec<_>, _>>()?;
+        let mut texts = Vec::with_capacity(asked.len());
+        for (request, answered) in asked {
+            JsFuture::from(answered).await?;
+            texts.push(request.result()?.as_string());
+        }
+        Ok(texts)
+    }
+
+    /// Writes several texts in one transaction.
+    async fn write_texts(&self, records: &[(String, String)]) -> Result<(), JsValue> {
+        let (transaction, objects) = self.begin(RECORDS)?;
+        for (key, value) in records {
+            objects.put_with_key(&value.into(), &key.into())?;
+        }
+        completion(&transaction).await
+    }
+
     /// Begins a transaction that is on the disk when it is complete.
     fn begin(&self, store: &str) -> Result<(IdbTransaction, IdbObjectStore), JsValue> {
         let options = Object::new();
@@ -88,12 +111,18 @@ impl Database {
 
 /// Waits for a request's result.
 async fn answer(request: &IdbRequest) -> Result<JsValue, JsValue> {
-    let promise = Promise::new(&mut |resolve, reject| {
+    let (request, answered) = answer_of(request);
+    JsFuture::from(answered).await?;
+    request.result()
+}
+
+/// A request, and the promise that it is answered.
+fn answer_of(request: &IdbRequest) -> (IdbRequest, Promise) {
+    let answered = Promise::new(&mut |resolve, reject| {
         request.set_onsuccess(Some(&resolve));
         request.set_onerror(Some(&reject));
     });
-    JsFuture::from(promise).await?;
-    request.result()
+    (request.clone(), answered)
 }
 
 /// Waits until a transaction is committed.
@@ -117,6 +146,14 @@ impl Store for Database {
 
     async fn put(&self, key: &str, value: &str) -> Result<(), StoreError> {
         self.write(RECORDS, key, Some(&value.into())).await.map_err(failed)
+    }
+
+    async fn get_all(&self, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        self.read_texts(keys).await.map_err(failed)
+    }
+
+    async fn put_all(&self, records: &[(String, String)]) -> Result<(), StoreError> {
+        self.write_texts(records).await.map_err(failed)
     }
 
     async fn replace(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, StoreError> {
