@@ -115,6 +115,31 @@ codes! {
     /// The vault no longer has the key that secret storage uses.
     RecVaultLost = "KS-REC-VAULT-LOST",
 
+    /// A person's identity or device is pinned: it was seen for the first time, or is as it was.
+    PinFirst = "KS-PIN-FIRST",
+    /// Somebody new would receive the keys of a room in use.
+    PinNewcomer = "KS-PIN-NEWCOMER",
+    /// Nobody vouches for a person's device.
+    PinDevice = "KS-PIN-DEVICE",
+    /// A known device of a person has other keys.
+    PinDeviceKey = "KS-PIN-DEVICE-KEY",
+    /// A person has another identity.
+    PinIdentity = "KS-PIN-IDENTITY",
+    /// A person's identity is gone.
+    PinRemoved = "KS-PIN-REMOVED",
+    /// A signature of a person's keys does not fit.
+    PinSignature = "KS-PIN-SIGNATURE",
+    /// A person's identity no longer vouches for a device.
+    PinVouched = "KS-PIN-VOUCHED",
+    /// What is kept of a person is older than what happened.
+    PinRollback = "KS-PIN-ROLLBACK",
+    /// A person's published keys cannot be understood.
+    PinMalformed = "KS-PIN-MALFORMED",
+    /// Something else has changed than what was decided about.
+    PinChanged = "KS-PIN-CHANGED",
+    /// What the client sends to devices cannot be understood.
+    PinBody = "KS-PIN-BODY",
+
     /// No native messaging host for GnuPG is registered with the browser, or it is not for this extension.
     GpgNoHost = "KS-GPG-NO-HOST",
     /// The extension may not use native messaging.

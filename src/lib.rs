@@ -15,6 +15,7 @@ pub mod ident;
 pub mod identity;
 pub mod matrix;
 pub mod openpgp;
+pub mod pins;
 pub mod policy;
 pub mod recovery;
 pub mod restore;

@@ -18,6 +18,6 @@ pub use self::{
     canonical::{CanonicalJsonError, canonical_json},
     key::{NotAPublicKey, PublicKey, derive_public},
     published::{DeviceVouched, IdentityError, PublishedIdentity, VouchError},
-    security_code::security_code,
+    security_code::{security_code, shared_security_code},
     signing::{SignatureError, sign_json, verify_json},
 };

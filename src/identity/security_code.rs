@@ -26,6 +26,15 @@ pub fn security_code(user: &UserId, master: &PublicKey) -> String {
     groups.map(|bytes| format!("{:05}", number(bytes))).collect::<Vec<_>>().join(" ")
 }
 
+/// The 60 digits that two people compare: the codes of both accounts, in the order of their digits, so that both read the
+/// same.
+#[must_use]
+pub fn shared_security_code(one: (&UserId, &PublicKey), other: (&UserId, &PublicKey)) -> String {
+    let mut codes = [one, other].map(|(user, master)| security_code(user, master));
+    codes.sort();
+    codes.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +49,26 @@ mod tests {
         assert_eq!(code, security_code(&ann, &key(1)));
         assert_ne!(code, security_code(&bob, &key(1)));
         assert_ne!(code, security_code(&ann, &key(2)));
+    }
+
+    /// `docs/security-code.md` has codes that were not computed by this program.
+    #[test]
+    fn the_documented_codes_come_out() {
+        let page = include_str!("../../docs/security-code.md");
+        let blocks: Vec<_> = page.split("```text\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+        let people: Vec<_> = blocks[0]
+            .lines()
+            .map(|line| {
+                let [user, key, code] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+                (UserId::parse(user).unwrap(), PublicKey::parse(key).unwrap(), code)
+            })
+            .collect();
+        for (user, key, code) in &people {
+            assert_eq!(security_code(user, key), *code);
+        }
+        let [(ann, ann_key, _), (bob, bob_key, _)] = &people[..] else { panic!("not two people") };
+        let shared = shared_security_code((ann, ann_key), (bob, bob_key));
+        assert_eq!(shared, blocks[1].trim());
+        assert_eq!(shared_security_code((bob, bob_key), (ann, ann_key)), shared, "the same on both sides");
     }
 }

@@ -82,6 +82,14 @@ pub fn query(user: &UserId) -> HttpRequest {
     HttpRequest { max_bytes: MAX_BYTES, ..request::post("keys query", &["keys", "query"], &body) }
 }
 
+/// Asks for all keys of several users. The answer is bounded by [`crate::pins::MAX_ANSWER_BYTES`].
+#[must_use]
+pub fn query_all<'a>(users: impl Iterator<Item = &'a UserId>) -> HttpRequest {
+    let users: Map<String, Value> = users.map(|user| (user.as_str().to_owned(), json!([]))).collect();
+    let max_bytes = crate::pins::MAX_ANSWER_BYTES as u32;
+    HttpRequest { max_bytes, ..request::post("keys query", &["keys", "query"], &json!({ "device_keys": users })) }
+}
+
 /// Reads the answer to [`query`].
 ///
 /// # Errors

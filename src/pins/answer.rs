@@ -1,0 +1,209 @@
+//! The answer to a keys query, as one part for each person: cut apart without being understood, so that parts that are as
+//! they were cost no more than a hash.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    ident::UserId,
+    matrix::{KeysQueryResponse, base64},
+    signed::parse_json,
+};
+
+/// The most bytes of an answer: 5 MiB. Clients ask for 250 people at a time; that is 20 KiB for each.
+pub const MAX_ANSWER_BYTES: usize = 5 << 20;
+
+/// Why an answer, or a part of it, cannot be understood: where, without naming anyone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed: {0}")]
+pub struct Malformed(
+    /// The path within the answer; empty for the whole.
+    pub String,
+);
+
+/// An answer, cut into the parts of people.
+pub(super) struct KeysAnswer<'a>(pub(super) BTreeMap<UserId, Part<'a>>);
+
+/// What an answer has of one person.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part<'a> {
+    devices: Option<&'a RawValue>,
+    master: Option<&'a RawValue>,
+    self_signing: Option<&'a RawValue>,
+    user_signing: Option<&'a RawValue>,
+}
+
+const DEVICES: &str = "device_keys";
+const MASTER: &str = "master_keys";
+const SELF_SIGNING: &str = "self_signing_keys";
+const USER_SIGNING: &str = "user_signing_keys";
+
+/// The fields of an answer. That no field stands twice is seen to by serde. Servers that did not answer say nothing of
+/// their users, and so do we.
+#[derive(Deserialize)]
+struct Top<'a> {
+    #[serde(borrow, default)]
+    device_keys: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    master_keys: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    self_signing_keys: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    user_signing_keys: Option<&'a RawValue>,
+}
+
+impl<'a> KeysAnswer<'a> {
+    /// Cuts an answer apart.
+    pub(super) fn read(text: &'a str) -> Result<Self, Malformed> {
+        // What stands for an object must be one: serde would take a list for it.
+        if text.len() > MAX_ANSWER_BYTES || !text.trim_start().starts_with('{') {
+            return Err(Malformed(String::new()));
+        }
+        let top: Top<'a> = serde_json::from_str(text).map_err(|_| Malformed(String::new()))?;
+        let mut people: BTreeMap<UserId, Part<'a>> = BTreeMap::new();
+        type Field<'a> = for<'p> fn(&'p mut Part<'a>) -> &'p mut Option<&'a RawValue>;
+        let fields: [(&str, Option<&'a RawValue>, Field<'a>); 4] = [
+            (DEVICES, top.device_keys, |part| &mut part.devices),
+            (MASTER, top.master_keys, |part| &mut part.master),
+            (SELF_SIGNING, top.self_signing_keys, |part| &mut part.self_signing),
+            (USER_SIGNING, top.user_signing_keys, |part| &mut part.user_signing),
+        ];
+        for (path, of_all, field) in fields {
+            for (user, value) in members(of_all, path)? {
+                // A client may take any text for a user ID; a key for such a one is for nobody that has a pin.
+                let Ok(user) = UserId::parse(&user) else { continue };
+                *field(people.entry(user).or_default()) = Some(value);
+            }
+        }
+        Ok(Self(people))
+    }
+}
+
+impl Part<'_> {
+    /// SHA-256 over the texts, each after its length.
+    pub(super) fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.devices, self.master, self.self_signing, self.user_signing] {
+            let text = part.map_or("", RawValue::get);
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        base64::encode_unpadded(&hash.finalize())
+    }
+
+    /// Reads it as the answer for this person alone. No object in it has a key twice.
+    pub(super) fn read(&self, user: &UserId) -> Result<KeysQueryResponse, Malformed> {
+        let of_user = |value: Value| BTreeMap::from([(user.as_str().to_owned(), value)]);
+        let key = |part: Option<&RawValue>, path: &str| match part {
+            Some(part) => strict(part, path).map(of_user),
+            None => Ok(BTreeMap::new()),
+        };
+        let mut devices = BTreeMap::new();
+        for (id, device) in members(self.devices, DEVICES)? {
+            devices.insert(id.clone(), strict(device, &format!("{DEVICES}/{id}"))?);
+        }
+        Ok(KeysQueryResponse {
+            device_keys: BTreeMap::from([(user.as_str().to_owned(), devices)]),
+            master_keys: key(self.master, MASTER)?,
+            self_signing_keys: key(self.self_signing, SELF_SIGNING)?,
+            user_signing_keys: key(self.user_signing, USER_SIGNING)?,
+            ..KeysQueryResponse::default()
+        })
+    }
+}
+
+fn strict(part: &RawValue, path: &str) -> Result<Value, Malformed> {
+    parse_json(part.get().as_bytes()).map_err(|_| Malformed(path.to_owned()))
+}
+
+/// The members of an object, none of them twice; nothing where there is no object.
+fn members<'a>(object: Option<&'a RawValue>, path: &str) -> Result<Vec<(String, &'a RawValue)>, Malformed> {
+    let Some(object) = object else { return Ok(Vec::new()) };
+    let members: Members<'a> = serde_json::from_str(object.get()).map_err(|_| Malformed(path.to_owned()))?;
+    Ok(members.0)
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("duplicate key"));
+                    }
+                }
+                Ok(members.into_iter().collect())
+            }
+        }
+        from.deserialize_map(Object).map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_cut_apart_or_refused_with_the_place() {
+        let text = r#"{"device_keys":{"@a:b":{"D":{"x":1}},"not a user":{}},"failures":{"c":{}},"more":1}"#;
+        let answer = KeysAnswer::read(text).unwrap();
+        assert_eq!(answer.0.len(), 1);
+        let (user, part) = answer.0.iter().next().unwrap();
+        assert_eq!(part.read(user).unwrap().device_keys["@a:b"]["D"]["x"], 1);
+        for (text, path) in [
+            ("", ""),
+            ("[]", ""),
+            (r#"{"device_keys":{},"device_keys":{}}"#, ""),
+            (r#"{"device_keys":[]}"#, "device_keys"),
+            (r#"{"master_keys":{"@a:b":{},"@a:b":{}}}"#, "master_keys"),
+            (r#"{"self_signing_keys":{"@a:b\ud800":{}}}"#, "self_signing_keys"),
+        ] {
+            assert_eq!(KeysAnswer::read(text).err(), Some(Malformed(path.into())), "{text}");
+        }
+        let long = format!(r#"{{"more":"{}"}}"#, "x".repeat(MAX_ANSWER_BYTES));
+        assert!(KeysAnswer::read(&long).is_err());
+        for (text, path) in [
+            (r#"{"device_keys":{"@a:b":{"D":{},"D":{}}}}"#, "device_keys"),
+            (r#"{"device_keys":{"@a:b":{"D":{"keys":{"a":1,"a":2}}}}}"#, "device_keys/D"),
+            (r#"{"device_keys":{"@a:b":{"D":{"user_id":"\udead"}}}}"#, "device_keys/D"),
+            (r#"{"master_keys":{"@a:b":{"usage":[{"a":1,"a":1}]}}}"#, "master_keys"),
+        ] {
+            let answer = KeysAnswer::read(text).unwrap();
+            let (user, part) = answer.0.iter().next().unwrap();
+            assert_eq!(part.read(user).err(), Some(Malformed(path.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_hash_tells_every_change_of_a_part() {
+        let hash = |text: &str| KeysAnswer::read(text).unwrap().0.values().next().unwrap().hash();
+        let texts = [
+            r#"{"device_keys":{"@a:b":{"D":1}}}"#,
+            r#"{"master_keys":{"@a:b":{"D":1}}}"#,
+            r#"{"device_keys":{"@a:b":{"D":2}}}"#,
+            r#"{"device_keys":{"@a:b":{"D":1}},"master_keys":{"@a:b":{}}}"#,
+        ];
+        let hashes: std::collections::BTreeSet<_> = texts.iter().map(|text| hash(text)).collect();
+        assert_eq!(hashes.len(), texts.len());
+        assert_eq!(
+            hash(texts[0]),
+            hash(r#"{"failures":{},"device_keys":{"@c:d":{},"@a:b":{"D":1}}}"#.replace(r#""@c:d":{},"#, "").as_str())
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! What is kept of one person: what was first seen, what changed since, and what was decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    device::{AgreementKey, DeviceKeyPair},
+    verdict::{Trust, Verdict},
+};
+use crate::{
+    bootstrap::record::RecordError,
+    ident::{DeviceId, Origin, UserId},
+    identity::PublicKey,
+    policy::{Pins, UnsignedDevices},
+    time::UnixMillis,
+};
+
+/// The identity that a person's devices are measured by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedIdentity {
+    /// The master key.
+    pub master: PublicKey,
+    /// Since when it is pinned.
+    pub since: UnixMillis,
+    /// The security code was compared.
+    pub compared: bool,
+}
+
+/// Why a device may have room keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The pinned identity signed these keys.
+    Vouched,
+    /// It may not, unless the policy lets unsigned devices have them.
+    Unvouched,
+    /// The person accepted these keys.
+    Accepted,
+}
+
+/// A change that was not accepted, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What changed.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When that was seen.
+    pub at: UnixMillis,
+}
+
+/// One device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DevicePin {
+    /// Its keys as they were first seen, or accepted since.
+    pub keys: DeviceKeyPair,
+    /// When it was first seen.
+    pub first_seen: UnixMillis,
+    /// It was in the last answer that had devices of the person.
+    pub present: bool,
+    /// Why it may have room keys.
+    pub standing: Standing,
+    /// What changed.
+    pub change: Option<Change>,
+    /// The keys it is said to have now, where they are others.
+    pub offered: Option<DeviceKeyPair>,
+}
+
+/// What is known of one person. Kept through logout; nothing in it is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// The person.
+    pub user_id: UserId,
+    /// When the person was first seen.
+    pub first_seen: UnixMillis,
+    /// The pinned identity; `None` for somebody who has none.
+    pub identity: Option<PinnedIdentity>,
+    /// The one before, for a decision that is withdrawn.
+    pub previous: Option<PinnedIdentity>,
+    /// What changed of the identity.
+    pub change: Option<Change>,
+    /// The devices, those that vanished as well.
+    pub devices: BTreeMap<DeviceId, DevicePin>,
+    /// Devices that were not given a room key, and when that was last so: they need a new one once they may have it.
+    pub withheld: BTreeMap<DeviceId, UnixMillis>,
+    /// The person was told and wants it to stay so: nothing is shown until something else changes.
+    pub quiet: bool,
+    /// The hash of what was last answered of this person.
+    pub answer: String,
+    /// The number of the last entry of the log about this person.
+    pub entry: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "version")]
+enum Saved {
+    #[serde(rename = "1")]
+    V1(PeerRecord),
+}
+
+impl PeerRecord {
+    /// Of somebody who was never seen.
+    #[must_use]
+    pub fn new(user_id: UserId, now: UnixMillis) -> Self {
+        Self {
+            user_id,
+            first_seen: now,
+            identity: None,
+            previous: None,
+            change: None,
+            devices: BTreeMap::new(),
+            withheld: BTreeMap::new(),
+            quiet: false,
+            answer: String::new(),
+            entry: 0,
+        }
+    }
+
+    /// The store's key: one record for each person that an account of a deployment writes to.
+    #[must_use]
+    pub fn store_key(origin: &Origin, owner: &UserId, peer: &UserId) -> String {
+        format!("pin|{}|{}|{}", origin.as_str(), owner.as_str(), peer.as_str())
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`RecordError::Unreadable`] where it is damaged or of a newer version.
+    pub fn parse(text: &str) -> Result<Self, RecordError> {
+        match serde_json::from_str(text) {
+            Ok(Saved::V1(record)) => Ok(record),
+            Err(_) => Err(RecordError::Unreadable),
+        }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`RecordError::Unreadable`], which does not happen.
+    pub fn to_text(&self) -> Result<String, RecordError> {
+        serde_json::to_string(&Saved::V1(self.clone())).map_err(|_| RecordError::Unreadable)
+    }
+
+    /// What was trusted of the person.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        match &self.identity {
+            None => Trust::None,
+            Some(PinnedIdentity { compared: false, .. }) => Trust::Pinned,
+            Some(PinnedIdentity { compared: true, .. }) => Trust::Compared,
+        }
+    }
+
+    /// May a room key that is encrypted to this key go to this device?
+    #[must_use]
+    pub fn passes(&self, device: &DeviceId, key: &AgreementKey, pins: &Pins) -> bool {
+        let holds = |change: &Option<Change>| change.as_ref().is_some_and(|change| change.verdict.holds(pins));
+        let Some(pin) = self.devices.get(device) else { return false };
+        if holds(&self.change) || holds(&pin.change) {
+            return false;
+        }
+        // A change that the policy only warns of goes with the keys that changed.
+        let known = pin.keys.curve25519 == *key || pin.offered.as_ref().is_some_and(|keys| keys.curve25519 == *key);
+        let allowed = match pin.standing {
+            Standing::Vouched | Standing::Accepted => true,
+            Standing::Unvouched => pins.unsigned_devices.unwrap_or_default() != UnsignedDevices::Hold,
+        };
+        known && allowed
+    }
+
+    /// The devices that were not given a room key and may have it now.
+    #[must_use]
+    pub fn released(&self, pins: &Pins) -> BTreeSet<DeviceId> {
+        let passes =
+            |id: &DeviceId| self.devices.get(id).is_some_and(|pin| self.passes(id, &pin.keys.curve25519, pins));
+        self.withheld.keys().filter(|id| passes(id)).cloned().collect()
+    }
+}
