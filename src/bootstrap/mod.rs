@@ -56,6 +56,9 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How soon a directory is asked again for a certificate it did not have.
 const RETRY_DIRECTORY: Duration = Duration::from_secs(15 * 60);
 
+/// How long after a switch the account is looked at once more. Account data has no compare-and-swap: another browser that
+/// was about to write when this one read everything back has put an old document over ours, and only then.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
 /// How long what stopped an earlier run is shown, where all is complete since.
 const OVERCOME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -140,13 +143,20 @@ pub async fn run(io: Io, setup: Setup) -> Outcome {
 }
 
 /// Ends a flow: what to show, and when to run again.
-pub(crate) async fn conclude(scene: &Scene<'_>, flow: Flow, mut progress: Progress, ended: Result<(), End>) -> Outcome {
+pub(crate) async fn conclude(
+    scene: &Scene<'_>,
+    flow: Flow,
+    mut progress: Progress,
+    ended: Result<Option<UnixMillis>, End>,
+) -> Outcome {
     let now = scene.io.now();
     progress.question = None;
+    let mut look_again = None;
     let retry_at = match ended {
-        Ok(()) => {
+        Ok(later) => {
             progress.state = State::Complete;
             progress.step = None;
+            look_again = later;
             None
         }
         Err(End::Leave(state, code)) => {
@@ -177,7 +187,7 @@ pub(crate) async fn conclude(scene: &Scene<'_>, flow: Flow, mut progress: Progre
         progress.problem = trouble.filter(|(_, at)| now.since(*at) <= OVERCOME);
     }
     scene.io.ask(Effect::Report(Box::new(progress.clone()))).await;
-    Outcome { progress, retry_at }
+    Outcome { progress, retry_at: retry_at.or(look_again) }
 }
 
 /// Looks, where the client's own set-up does not come to its end, whether that is because the account has secret storage
@@ -193,7 +203,8 @@ pub async fn glance(io: Io, setup: Setup) -> Option<Progress> {
     }
 }
 
-async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
+/// Goes through the steps; says when the account is to be looked at again.
+async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<UnixMillis>, End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     let held = make::sweep(scene, &record).await?;
@@ -240,7 +251,9 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
 
     scene.show(progress, StepName::Prove).await;
     let proven = prove::prove(scene, &record, &switched).await?;
-    complete(scene, &mut record, switched, safe, proven).await
+    let later = switched.was_switched_now().then(|| scene.io.now().plus(SETTLED_AFTER));
+    complete(scene, &mut record, switched, safe, proven).await?;
+    Ok(later)
 }
 
 /// The end: takes the proof that the recovery key is safe and the proof that it opens everything.

@@ -62,7 +62,7 @@ pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
     }
     let mut progress = Progress::default();
     let ended = steps(&scene, &mut progress, way).await;
-    conclude(&scene, Flow::Restore, progress, ended).await
+    conclude(&scene, Flow::Restore, progress, ended.map(|()| None)).await
 }
 
 async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way) -> Result<(), End> {

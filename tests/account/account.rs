@@ -41,6 +41,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     element::Element,
+    turns::Turns,
     world::{Fault, World},
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Account {
     trace: RefCell<Vec<String>>,
     fault: Cell<Option<Fault>>,
     now: Cell<u64>,
+    /// Whose turn it is at the homeserver, and which seat is this browser's.
+    turns: RefCell<Option<(Rc<Turns>, usize)>>,
 }
 
 fn origin() -> Origin {
@@ -125,6 +128,7 @@ impl Account {
             trace: RefCell::default(),
             fault: Cell::default(),
             now: Cell::new(keystead_cli::now().0),
+            turns: RefCell::default(),
         }
     }
 
@@ -343,9 +347,31 @@ impl Account {
                 let said = self.script.borrow_mut().as_mut().and_then(VecDeque::pop_front);
                 Answer::Native(said.unwrap_or(Err(NativeError::Died)).map(SecretText::new))
             }
+            Effect::Http(_) => self.in_turn(self.driver.perform(effect)).await,
             other => self.driver.perform(other).await,
         };
         if fault == Some(Fault::DiesAfter(index)) { Err(Died) } else { Ok(answer) }
+    }
+
+    /// From now on this browser asks the homeserver when it is its turn.
+    pub(crate) fn sit_down(&self, turns: &Rc<Turns>, seat: usize) {
+        self.turns.replace(Some((Rc::clone(turns), seat)));
+    }
+
+    /// No longer.
+    pub(crate) fn stand_up(&self) {
+        if let Some((turns, seat)) = self.turns.take() {
+            turns.leave(seat);
+        }
+    }
+
+    async fn in_turn<T>(&self, asked: impl Future<Output = T>) -> T {
+        let turns = self.turns.borrow().clone();
+        let Some((turns, seat)) = turns else { return asked.await };
+        turns.take(seat).await;
+        let answer = asked.await;
+        turns.give(seat);
+        answer
     }
 
     /// What the page does: Element's client, and the page hook.
@@ -364,6 +390,10 @@ impl Account {
         }
         if command == PageCommand::MakeBackup {
             self.element.publish_backup(&self.synapse, &self.session).await;
+        }
+        if let PageCommand::AwaitAccountData { kind, content } = &command {
+            let there = self.in_turn(self.synapse.account_data(self.user.as_str())).await.unwrap();
+            return Ok(if there["global"][kind] == *content { PageAnswer::Done } else { PageAnswer::Failed });
         }
         if matches!(command, PageCommand::StoreSecrets | PageCommand::StoreBeside) {
             let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };

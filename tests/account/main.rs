@@ -10,4 +10,6 @@ mod gnupg;
 mod interrupted;
 mod restore;
 mod roster;
+mod turns;
+mod two_writers;
 mod world;
