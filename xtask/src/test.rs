@@ -10,7 +10,7 @@ use keystead_tools::{Versions, cargo_command, wasm_bindgen_version};
 use crate::build::{self, Profile};
 use crate::report::Report;
 use crate::wasm::Compiler;
-use crate::{Browser, paths, run};
+use crate::{Browser, package, paths, run};
 
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Wasm,
     /// The extension in real browsers, against the real services.
     E2e,
+    /// What people install: its size, and a first login with it.
+    Package,
 }
 
 /// Which tests a person wants to run.
@@ -71,6 +73,10 @@ pub(crate) fn test(wanted: &Wanted) -> Result<()> {
         for browser in wanted.browsers() {
             part(&format!("e2e in {}", browser.name()), &mut || e2e(wanted, browser));
         }
+    }
+    if wanted.includes(Part::Package) {
+        part("package", &mut || package::package(&[]));
+        part("the package in use", &mut || in_use(wanted));
     }
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
@@ -128,10 +134,33 @@ fn e2e(wanted: &Wanted, browser: Browser) -> Result<()> {
         cargo.args(["--test", name]);
     }
     cargo.env("KEYSTEAD_BROWSER", browser.name());
+    element(wanted, &mut cargo)?;
+    cargo.args(["--", "--test-threads", "1"]);
+    run::loud(&mut cargo)
+}
+
+/// The row that tells most, with the extension that was packaged last.
+const MAIN_ROW: &str = "a first login needs no click";
+
+fn in_use(wanted: &Wanted) -> Result<()> {
+    if wanted.element_web.is_none() {
+        build::host_page()?;
+    }
+    let mut cargo = cargo("test");
+    cargo.args(["--package", "keystead-webdriver-tests", "--test", "bootstrap"]);
+    match wanted.browser {
+        Some(browser) => cargo.env("KEYSTEAD_BROWSER", browser.name()),
+        None => cargo.env_remove("KEYSTEAD_BROWSER"),
+    };
+    element(wanted, &mut cargo)?;
+    run::loud(cargo.args(["--", MAIN_ROW]))
+}
+
+/// On which Element Web.
+fn element(wanted: &Wanted, cargo: &mut Command) -> Result<()> {
     match &wanted.element_web {
         Some(dir) => cargo.env("KEYSTEAD_ELEMENT_WEB", dir.canonicalize().context("--element-web: no such directory")?),
         None => cargo.env_remove("KEYSTEAD_ELEMENT_WEB"),
     };
-    cargo.args(["--", "--test-threads", "1"]);
-    run::loud(&mut cargo)
+    Ok(())
 }
