@@ -274,6 +274,13 @@ fn what_is_ordinary_is_silent() {
     world.homeserver_after(2, bob.answer());
     assert!(world.gets("@bob:a", "LAPTOP", 20), "it is waited for");
     assert!(world.people().is_empty());
+    // A device that its owner signed a minute after it appeared, and whom a secret is sent at once.
+    bob.add_device("TABLET", 21, false);
+    world.observe(&bob.answer());
+    world.later();
+    bob.add_device("TABLET", 21, true);
+    world.homeserver(bob.answer());
+    assert!(world.gets("@bob:a", "TABLET", 21), "nothing is held without having asked");
     // A renamed device, one that vanished, a user whose server does not answer.
     let mut renamed = bob.answer();
     renamed["device_keys"]["@bob:a"]["PHONE"]["unsigned"] = json!({ "device_display_name": "New name" });
