@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::{
     ident::KeyId,
-    recovery::{DerivedKeys, RecoveryKey, WrappedRecoveryKey},
+    recovery::{DerivedKeys, Passphrase, RecoveryKey, WrappedRecoveryKey},
     secret::SecretText,
     status::Progress,
     time::UnixMillis,
@@ -100,7 +100,6 @@ pub enum TransportError {
 }
 
 /// What a [`crate::recovery::KeyVault`] is asked through a run.
-#[derive(Debug)]
 pub enum VaultCommand {
     /// Make a wrapping key for this id, keep it (durably), and wrap the recovery key with it.
     Admit {
@@ -124,6 +123,13 @@ pub enum VaultCommand {
     Ids,
     /// Remove the wrapping key for this id for good.
     Forget(KeyId),
+    /// Make the recovery key of a passphrase.
+    Stretch {
+        /// How.
+        passphrase: Passphrase,
+        /// What the person typed.
+        typed: SecretText,
+    },
 }
 
 /// What a [`crate::store::Store`] is asked through a run. Writes are durable when they are answered.
@@ -295,6 +301,7 @@ impl Effect {
             Self::Vault(VaultCommand::Holds(_)) => "vault holds".into(),
             Self::Vault(VaultCommand::Ids) => "vault ids".into(),
             Self::Vault(VaultCommand::Forget(_)) => "vault forget".into(),
+            Self::Vault(VaultCommand::Stretch { .. }) => "vault stretch".into(),
             Self::Store(StoreCommand::Get(_)) => "store get".into(),
             Self::Store(StoreCommand::Put(..)) => "store put".into(),
             Self::Store(StoreCommand::GetAll(_)) => "store get_all".into(),
@@ -327,6 +334,8 @@ pub enum Answer {
     Wrapped(WrappedRecoveryKey),
     /// To [`VaultCommand::Derive`].
     Derived(DerivedKeys),
+    /// To [`VaultCommand::Stretch`].
+    Stretched(RecoveryKey),
     /// To [`VaultCommand::Holds`].
     Holds(bool),
     /// To [`VaultCommand::Ids`].

@@ -64,6 +64,8 @@ pub enum State {
     Recover,
     /// A person must say whether the account's identity is theirs ([`Question::Believe`]).
     Believe,
+    /// Secret storage belongs to a key that is not ours, and the person may open it ([`Question::Adopt`]).
+    Adopt,
     /// Something failed; tried again later, nothing lost.
     Failed,
 }
@@ -167,6 +169,16 @@ pub enum Question {
         #[serde(default)]
         group: Option<usize>,
     },
+    /// Open secret storage that somebody else set up, with the recovery key or passphrase that was made there: then it
+    /// comes into our care. The person may say *not now*.
+    Adopt {
+        /// The account.
+        account: UserId,
+        /// Can a passphrase open it?
+        passphrase: bool,
+        /// As in [`Question::Recover`].
+        group: Option<usize>,
+    },
     /// Is this identity yours? The sealed recovery was opened, but anyone can seal something to a person.
     Believe {
         /// The account.
@@ -187,6 +199,7 @@ impl Question {
             Self::Keep { .. } => State::Keep,
             Self::Recover { .. } => State::Recover,
             Self::Believe { .. } => State::Believe,
+            Self::Adopt { .. } => State::Adopt,
         }
     }
 }
@@ -329,6 +342,13 @@ pub enum PageRequest {
         origin: Origin,
         /// The text. Sent within the extension only.
         text: Typed,
+    },
+    /// The person does not want to open secret storage that somebody else set up, for now; answered with [`Status`].
+    NotNow {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: UserId,
     },
     /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
     /// browser starts the extension anew for that, the next run. Answered with [`Status`].

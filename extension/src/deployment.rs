@@ -91,7 +91,14 @@ async fn run(state: &Rc<State>, origin: &Origin) {
     tell_to_wait(state, origin, true);
     while state.live(origin, |live| std::mem::take(&mut live.wanted)) {
         let asked = state.live(origin, |live| std::mem::take(&mut live.asked));
-        let outcome = if let Some(setup) = setup(state, origin, asked, |session| session.ready) {
+        let given = state.live(origin, |live| live.given.is_some());
+        let outcome = if let Some(setup) = setup(state, origin, asked, |session| session.ready && given) {
+            // Somebody else's secret storage, opened for a session that only lacks what is in it.
+            let outcome = restore(state, origin, setup).await;
+            let opened = matches!(outcome.progress.state, Stage::Complete | Stage::Working);
+            state.live(origin, |live| live.wanted |= opened);
+            outcome
+        } else if let Some(setup) = setup(state, origin, asked, |session| session.ready) {
             cover_pages(state, origin, false);
             let user = setup.user_id.clone();
             Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await

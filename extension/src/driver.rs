@@ -152,6 +152,9 @@ impl Driver {
             VaultCommand::Holds(id) => self.vault.holds(&id).await.map_or(Answer::Failed, Answer::Holds),
             VaultCommand::Ids => self.vault.ids().await.map_or(Answer::Failed, Answer::Ids),
             VaultCommand::Forget(id) => done(self.vault.forget(&id).await),
+            VaultCommand::Stretch { passphrase, typed } => {
+                self.vault.stretch(&passphrase, &typed).await.map_or(Answer::Failed, Answer::Stretched)
+            }
         }
     }
 }

@@ -35,6 +35,11 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
         PageRequest::Retry { origin } => {
             deployment::retry(&state, &origin).await;
         }
+        PageRequest::NotNow { origin, account } => {
+            let mut driver = Driver::new(&state, &origin, &account);
+            let put_off = driver.run(|io| restore::foreign::put_off(io, &origin, &account)).await;
+            deployment::report(&state, &origin, put_off.map_err(|_| Refusal::NotSaved)?);
+        }
         PageRequest::WishGnupg { origin, account } => {
             let device = last_device(&state, &origin, &account).await.ok_or(Refusal::NotSaved)?;
             let mut driver = Driver::new(&state, &origin, &account);

@@ -20,6 +20,7 @@ use crate::{
     identity::PublishedIdentity,
     matrix::{BackupVersion, KeysQueryResponse, MatrixError, account_data, backup, keys},
     recovery::{KeyDescription, sealed, secret_name},
+    restore,
     status::State,
 };
 
@@ -267,9 +268,13 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
     let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
     let key = match of_ours(record, &default_key, &documents.sealed) {
         Err(End::Leave(State::Foreign, Some(Code::RecForeign)))
-            if adoptable(scene, record, documents, &default_key).await =>
+            if adoptable(scene, record, documents, &default_key) =>
         {
-            return Ok(Found::Foreign(default_key));
+            // What the person opened goes on where it was left.
+            if record.opened.is_none() && session_holds_secrets(scene).await.is_ok() {
+                return Ok(Found::Foreign(default_key));
+            }
+            return Err(restore::foreign::ask(scene, record, &default_key).await?);
         }
         ours_or_not => ours_or_not?,
     };
@@ -282,12 +287,12 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
 }
 
 /// May somebody else's secret storage come into our care? Only where it has something in it (a default key by itself is
-/// easily slipped in) and this session has that too, and never what a person made of an account that was in our care before.
-async fn adoptable(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents, default_key: &str) -> bool {
+/// easily slipped in), and never what a person made of an account that was in our care before.
+fn adoptable(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents, default_key: &str) -> bool {
     let mut identity = documents.present.iter().filter(|(name, _)| *name != secret_name::MEGOLM_BACKUP);
     let in_use = identity.all(|(_, ids)| ids.iter().any(|id| id == default_key));
     let wanted = !documents.declined || scene.setup.policy.bootstrap_required();
-    in_use && wanted && record.is_untouched() && session_holds_secrets(scene).await.is_ok()
+    in_use && wanted && record.is_untouched()
 }
 
 /// Are both halves of the key here, the wrapping key in the vault and the wrapped copy?

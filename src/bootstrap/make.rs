@@ -188,7 +188,7 @@ pub(super) async fn sweep(scene: &Scene<'_>, record: &AccountRecord) -> Result<V
     let Answer::Ids(ids) = scene.io.ask(Effect::Vault(VaultCommand::Ids)).await else {
         return Err(VaultError::Failed.into());
     };
-    let known = |id: &KeyId| record.key(id).or(record.opened.as_ref().filter(|key| key.id == *id)).is_some();
+    let known = |id: &KeyId| record.key(id).is_some() || record.given(id.as_str()).is_some();
     let (known, unknown): (Vec<_>, Vec<_>) = ids.into_iter().partition(known);
     for id in &unknown {
         forget(scene, id).await?;

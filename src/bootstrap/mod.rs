@@ -43,6 +43,7 @@ use crate::{
     ident::{DeviceId, KeyId, Origin, UserId},
     matrix::homeserver::{Homeserver, Stop},
     policy::Policy,
+    restore,
     status::{Progress, Question, State, StepName},
     time::UnixMillis,
 };
@@ -214,7 +215,16 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
     }
 
     scene.show(progress, StepName::Look).await;
-    let looked = look::look(scene, &mut record).await?;
+    let looked = match look::look(scene, &mut record).await {
+        // The person has opened it before: that goes on where it was left.
+        Err(End::Ask(_, question)) if matches!(*question, Question::Adopt { .. }) && record.has_given() => {
+            restore::take_up(scene, progress).await?;
+            record = AccountRecord::load(scene.io, origin, user_id).await?;
+            scene.show(progress, StepName::Look).await;
+            look::look(scene, &mut record).await?
+        }
+        looked => looked?,
+    };
 
     let resumed = match &looked.found {
         Found::Ours(key_id) => Some(make::Made::in_use(&record, key_id, looked.published.identity.master())?),
@@ -277,7 +287,11 @@ async fn complete(
     let first = key.is_some_and(|key| key.proven_at.is_none());
     let beside = key.and_then(|key| KeyId::parse(key.beside.as_deref()?).ok());
     let now = scene.io.now();
+    if let Some(lent) = &record.lent {
+        make::forget(scene, &lent.id).await?;
+    }
     let completed = |record: &mut AccountRecord| {
+        (record.lent, record.not_now) = (None, None);
         record.master_key = Some(*proven.master_key());
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
         record.keys.retain(|k| !retired.contains(&k.id));

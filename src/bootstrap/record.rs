@@ -143,6 +143,13 @@ pub struct AccountRecord {
     /// opens reaches the page.
     #[serde(default)]
     pub opened: Option<VaultKey>,
+    /// Somebody else's key, which the person gave so that this session gets its secrets: it encrypts nothing, and goes when
+    /// ours is in its place.
+    #[serde(default)]
+    pub lent: Option<VaultKey>,
+    /// When the person said *not now* to opening somebody else's secret storage.
+    #[serde(default)]
+    pub not_now: Option<UnixMillis>,
     /// A master key that the person said is theirs, at a restore.
     #[serde(default)]
     pub believed: Option<PublicKey>,
@@ -220,6 +227,8 @@ impl AccountRecord {
             master_key: None,
             keys: Vec::new(),
             opened: None,
+            lent: None,
+            not_now: None,
             believed: None,
             replaced: Vec::new(),
             backup_replaced: false,
@@ -385,11 +394,26 @@ impl AccountRecord {
         self.current().filter(|key| key.proven_at.is_some() && key.wrapped.is_some() && held.contains(&key.id))
     }
 
-    /// Has this browser never had the account's secret storage in its care?
+    /// Has this browser never had the account's secret storage in its care? It has not where its identity is known only
+    /// because the person opened somebody else's.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         let taking_over = self.taking_over().map_or(0, |_| 1);
-        self.keys.len() == taking_over && self.master_key.is_none() && self.opened.is_none() && self.replaced.is_empty()
+        let unseen = self.master_key.is_none() || self.lent.is_some();
+        self.keys.len() == taking_over && unseen && self.replaced.is_empty()
+    }
+
+    /// Has the person given a key that waits for something?
+    #[must_use]
+    pub fn has_given(&self) -> bool {
+        self.opened.is_some() || self.lent.is_some()
+    }
+
+    /// The key of this id that the person gave, and that is not ours: believed ([`Self::lent`]) or not yet.
+    #[must_use]
+    pub fn given(&self, id: &str) -> Option<&VaultKey> {
+        let given = |key: &&VaultKey| key.id.as_str() == id && self.key(&key.id).is_none();
+        self.opened.as_ref().filter(given).or(self.lent.as_ref().filter(given))
     }
 
     /// A key that was made beside somebody else's default key, and has not been proven in its place.
@@ -426,6 +450,6 @@ impl AccountRecord {
         for key in &mut self.keys {
             key.wrapped = None;
         }
-        self.opened = None;
+        (self.opened, self.lent) = (None, None);
     }
 }

@@ -119,6 +119,8 @@ enum Place {
     Default,
     /// One that was made beside the default key.
     Beside,
+    /// Somebody else's default key, which the person gave; only read with.
+    Lent,
 }
 
 /// A cross-signing seed must derive the key that is published.
@@ -150,7 +152,7 @@ pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
 
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
-    let Some(key) = current_key(io, &homeserver, session).await? else {
+    let Some(key) = readable_key(io, &homeserver, session).await? else {
         return Ok(if reads_nothing(&homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
         } else {
@@ -263,7 +265,24 @@ struct Aside {
 
 /// The vault's current key, if it is the account's default key right now and the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    let Some(key) = held_key(io, session, Place::Default).await? else { return Ok(None) };
+    default_key(io, homeserver, session, Place::Default).await
+}
+
+/// The same; else the key that the person lent us, on the same conditions.
+async fn readable_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
+    match current_key(io, homeserver, session).await? {
+        Some(key) => Ok(Some(key)),
+        None => default_key(io, homeserver, session, Place::Lent).await,
+    }
+}
+
+async fn default_key(
+    io: &Io,
+    homeserver: &Homeserver<'_>,
+    session: &Session,
+    place: Place,
+) -> Result<Option<VaultKey>, Stop> {
+    let Some(key) = held_key(io, session, place).await? else { return Ok(None) };
     let response = homeserver.send(account_data::get(&session.user_id, account_data::DEFAULT_KEY)).await?;
     let ours = look::read_default_key(&response)?.as_deref() == Some(key.id.as_str());
     Ok(ours.then_some(key))
@@ -276,6 +295,7 @@ async fn held_key(io: &Io, session: &Session, place: Place) -> Result<Option<Vau
     let key = match place {
         Place::Default => record.current(),
         Place::Beside => record.taking_over(),
+        Place::Lent => record.lent.as_ref(),
     };
     let Some(key) = key.filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
     match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {

@@ -35,6 +35,18 @@ impl Passphrase {
         (known && bounded).then_some(Self { salt, iterations })
     }
 
+    /// The salt.
+    #[must_use]
+    pub fn salt(&self) -> &str {
+        &self.salt
+    }
+
+    /// How many iterations, at most [`MAX_ITERATIONS`].
+    #[must_use]
+    pub const fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
     /// PBKDF2 with HMAC-SHA-512, 256 bits. Half a second of work for 500,000 iterations; check the result against the key
     /// description.
     #[must_use]

@@ -14,12 +14,12 @@ use aes_gcm::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{DerivedKeys, RecoveryKey};
+use super::{DerivedKeys, Passphrase, RecoveryKey};
 use crate::{
     error::{Code, Coded},
     ident::KeyId,
     matrix::base64,
-    secret::SecretBytes,
+    secret::{SecretBytes, SecretText},
 };
 
 /// A recovery key, wrapped by a vault: AES-256-GCM, the key id as additional data, the tag behind the ciphertext.
@@ -91,6 +91,12 @@ pub trait KeyVault {
     /// # Errors
     /// [`VaultError::Failed`].
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError>;
+
+    /// Makes the recovery key of a passphrase: seconds of work, beside everything else where the platform can.
+    ///
+    /// # Errors
+    /// [`VaultError::Failed`].
+    async fn stretch(&self, passphrase: &Passphrase, typed: &SecretText) -> Result<RecoveryKey, VaultError>;
 }
 
 /// Wrapping keys in memory: for the native command and for tests.
@@ -137,6 +143,10 @@ impl KeyVault for MemoryVault {
         self.0.borrow_mut().remove(id);
         Ok(())
     }
+
+    async fn stretch(&self, passphrase: &Passphrase, typed: &SecretText) -> Result<RecoveryKey, VaultError> {
+        Ok(passphrase.derive_key(typed))
+    }
 }
 
 /// A vault that always fails.
@@ -156,6 +166,9 @@ impl KeyVault for FailingVault {
         Err(VaultError::Failed)
     }
     async fn forget(&self, _: &KeyId) -> Result<(), VaultError> {
+        Err(VaultError::Failed)
+    }
+    async fn stretch(&self, _: &Passphrase, _: &SecretText) -> Result<RecoveryKey, VaultError> {
         Err(VaultError::Failed)
     }
 }
@@ -220,7 +233,17 @@ pub async fn conforms(vault: &impl KeyVault) -> Result<(), &'static str> {
     check(refused(derived, VaultError::NotOpened), "a copy of a forgotten wrapping key never opens again")?;
     vault.forget(&ours).await.map_err(fail)?;
     vault.forget(&other).await.map_err(fail)?;
-    check(vault.ids().await.map_err(fail)?.is_empty(), "nothing is left")
+    check(vault.ids().await.map_err(fail)?.is_empty(), "nothing is left")?;
+
+    let info = serde_json::json!({ "algorithm": "m.pbkdf2", "salt": "s\u{e9}l", "iterations": 1000, "bits": 256 });
+    let passphrase = Passphrase::read(&info).ok_or("the suite's own passphrase is none")?;
+    for typed in ["correct horse", "m\u{fc}ller \u{1f511}"] {
+        let typed = SecretText::new(typed.to_owned());
+        let made = vault.stretch(&passphrase, &typed).await.map_err(fail)?;
+        let expected = passphrase.derive_key(&typed);
+        check(made.derive_keys("").same_as(&expected.derive_keys("")), "a passphrase makes its recovery key")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

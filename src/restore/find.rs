@@ -6,6 +6,7 @@ use crate::{
     bootstrap::{
         End, Scene, look,
         prove::{self, Published},
+        record::AccountRecord,
     },
     error::Code,
     ident::KeyId,
@@ -27,6 +28,14 @@ pub struct Found {
     pub entry: Option<RecoveryEntry>,
     /// The identity, and the backup that it signed.
     pub(crate) published: Published,
+}
+
+impl Found {
+    /// Did somebody else make it? Neither the account nor this browser knows it as ours.
+    #[must_use]
+    pub fn is_foreign(&self, record: &AccountRecord) -> bool {
+        self.entry.is_none() && record.key(&self.key_id).is_none()
+    }
 }
 
 /// Reads it all.

@@ -3,7 +3,7 @@
 //! | step | gives | file |
 //! |---|---|---|
 //! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `find.rs` |
-//! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs`, `gnupg.rs` |
+//! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs`, `gnupg.rs`, `foreign.rs` |
 //! | prove | [`SecretsProven`]: every secret opened, and derives what is published | `bootstrap/prove.rs` |
 //! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs` |
 //! | restore | the client takes its secrets over the bridge | here |
@@ -15,6 +15,7 @@
 
 pub mod believe;
 pub mod find;
+pub mod foreign;
 pub mod gnupg;
 pub mod open;
 
@@ -61,11 +62,18 @@ pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
         return outcome;
     }
     let mut progress = Progress::default();
-    let ended = steps(&scene, &mut progress, way).await;
+    let ended = steps(&scene, &mut progress, way, false).await;
     conclude(&scene, Flow::Restore, progress, ended.map(|()| None)).await
 }
 
-async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way) -> Result<(), End> {
+/// Goes on, within a set-up, with somebody else's secret storage that the person opened: the session may be vouched for and
+/// lack the secrets all the same.
+pub(crate) async fn take_up(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
+    let way = if scene.setup.asked { Way::Asked } else { Way::Silent };
+    steps(scene, progress, way, true).await
+}
+
+async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bool) -> Result<(), End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     scene.show(progress, StepName::Look).await;
@@ -73,7 +81,9 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way) -> Result<(
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
-    if found.published.identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id) {
+    let lacking = found.is_foreign(&record) && (lacking || matches!(way, Way::Given(_)));
+    let vouched = found.published.identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id);
+    if vouched && !lacking {
         return Err(End::Leave(State::Working, None));
     }
     let opened = open::open(scene, &mut record, &found, way).await?;
@@ -95,16 +105,21 @@ async fn restore(
 ) -> Result<(), End> {
     let Setup { origin, user_id, device_id, .. } = scene.setup;
     let (key, now) = (opened.into_key(), scene.io.now());
+    let foreign = found.is_foreign(record);
     let browser = crate::bootstrap::make::make_letters(16)?;
     let enter = |record: &mut AccountRecord| {
         record.browser.get_or_insert_with(|| browser.clone());
         record.master_key = Some(*believed.master_key());
         (record.opened, record.believed) = (None, None);
-        record.keys.retain(|known| known.id != key.id);
-        for other in &mut record.keys {
-            other.status = KeyStatus::Retired;
+        if foreign {
+            record.lent = Some(key.clone());
+        } else {
+            record.keys.retain(|known| known.id != key.id);
+            for other in &mut record.keys {
+                other.status = KeyStatus::Retired;
+            }
+            record.keys.push(key.clone());
         }
-        record.keys.push(key.clone());
         if let Some(device) = record.devices.get_mut(device_id) {
             device.granted = Some(now);
             device.given.clear();

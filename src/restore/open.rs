@@ -2,7 +2,7 @@
 //!
 //! Whatever it is, it is checked against the published key description before anything else is done with it.
 
-use super::{Way, find::Found, gnupg};
+use super::{Way, find::Found, foreign, gnupg};
 use crate::{
     bootstrap::{
         End, Scene, make, prove,
@@ -48,6 +48,9 @@ pub enum GivenError {
     /// It is a recovery key, of something else.
     #[error("the recovery key does not fit the key description")]
     Unfit,
+    /// It may be a passphrase, and nothing says how to make a recovery key of it, or that asks for too much work.
+    #[error("no recovery key can be made of a passphrase")]
+    Passphrase,
 }
 
 impl Coded for GivenError {
@@ -56,6 +59,7 @@ impl Coded for GivenError {
             Self::Text(error) => error.code(),
             Self::Other => Code::RecSealedForged,
             Self::Unfit => Code::RecMac,
+            Self::Passphrase => Code::RecDescription,
         }
     }
 }
@@ -73,6 +77,18 @@ pub(super) async fn open(
         let group = group.map(|Group(group)| group);
         Box::new(Question::Recover { account: scene.setup.user_id.clone(), message: message.clone(), gnupg, group })
     };
+    let theirs = found.is_foreign(record);
+    if let Way::Given(text) = &way
+        && theirs
+    {
+        return match foreign::fitting(scene, &found.description, text).await? {
+            Ok(key) => given(scene, record, found, key).await,
+            Err(error) => {
+                let group = mistyped(found, text, error).map(|Group(group)| group);
+                Err(foreign::again(scene, &found.description, error.code(), group))
+            }
+        };
+    }
     if let Way::Given(text) = way {
         // What does not fit is asked for again, with what is wrong with it.
         return match fitting(scene, found, &text) {
@@ -91,8 +107,11 @@ pub(super) async fn open(
             return if in_time || !silent { Ok(opened) } else { Err(End::Leave(State::Failed, Some(Code::RecBridge))) };
         }
     }
-    if silent && found.entry.is_none() {
+    if silent && found.entry.is_none() && (!theirs || !record.is_untouched()) {
         return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
+    }
+    if theirs {
+        return Err(foreign::question(scene, record, &found.description));
     }
     if let Some(message) = message.as_ref().filter(|_| gnupg::may_be_asked(scene, record, silent))
         && let Some(key) = gnupg::open(scene, record, found, message).await?
@@ -106,7 +125,8 @@ pub(super) async fn open(
 
 /// The copies of the recovery key that this browser wrapped.
 fn here(record: &AccountRecord, found: &Found) -> Vec<WrappedRecoveryKey> {
-    let local = record.key(&found.key_id).and_then(|key| key.wrapped.clone());
+    let known = record.key(&found.key_id).or(record.lent.as_ref().filter(|key| key.id == found.key_id));
+    let local = known.and_then(|key| key.wrapped.clone());
     let browser = record.browser.as_ref();
     let published = browser.and_then(|browser| found.entry.as_ref()?.wrapped.get(browser).cloned());
     local.into_iter().chain(published).collect()
@@ -177,6 +197,10 @@ async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, key
     let wrapped = make::admit(scene, &found.key_id, key).await?;
     let opened = vault_key(found, wrapped);
     // On the disk before anything is asked: the answer may come to a background that was started anew.
-    record.change(scene.io, &scene.setup.origin, |record| record.opened = Some(opened.clone())).await?;
+    let given = |record: &mut AccountRecord| {
+        record.opened = Some(opened.clone());
+        record.not_now = None;
+    };
+    record.change(scene.io, &scene.setup.origin, given).await?;
     Ok(Opened(opened))
 }

@@ -26,7 +26,7 @@ use keystead_core::{
     matrix::KeysQueryResponse,
     policy::Retention,
     recovery::{
-        EncryptedSecret, KeyDescription, MemoryVault, RecoveryKey, SecretDocument, decode_seed,
+        EncryptedSecret, KeyDescription, KeyVault, MemoryVault, RecoveryKey, SecretDocument, decode_seed,
         sealed::{self, SealedDocument, SealedNames},
         secret_name,
     },
@@ -59,6 +59,8 @@ pub(crate) struct Account {
     pub(crate) given: RefCell<Vec<String>>,
     /// Does the session have the account's secrets?
     pub(crate) holds_secrets: Cell<bool>,
+    /// The person asked for the next runs.
+    pub(crate) asked: Cell<bool>,
     /// Vault and store are what lies on the disk: they outlive the runs.
     driver: Driver<MemoryVault, MemoryStore, NoPage>,
     /// What a native messaging host answers in the real one's place.
@@ -123,6 +125,7 @@ impl Account {
             element,
             given: RefCell::default(),
             holds_secrets: Cell::new(true),
+            asked: Cell::new(true),
             driver: Driver::with(Http::new().unwrap(), Some(homeserver), vault, store, NoPage),
             script: RefCell::default(),
             trace: RefCell::default(),
@@ -179,7 +182,7 @@ impl Account {
             policy: world.policy(self.user.as_str()),
             standing: String::new(),
             // Somebody who does not wait for the next try.
-            asked: true,
+            asked: self.asked.get(),
         }
     }
 
@@ -256,6 +259,24 @@ impl Account {
         let origin = origin();
         let said = self.drive(|io| AccountRecord::believe(io, &origin, &self.user, master_key, accept));
         said.await.ok().unwrap().unwrap();
+    }
+
+    /// The person does not want to open somebody else's secret storage now.
+    pub(crate) async fn put_off(&self) {
+        let origin = origin();
+        self.drive(|io| restore::foreign::put_off(io, &origin, &self.user)).await.ok().unwrap().unwrap();
+    }
+
+    /// Another session verifies this one, and gives it no secrets.
+    pub(crate) async fn is_verified_by_another(&self) {
+        let seed = self.element.secrets().find(|(name, _)| *name == secret_name::SELF_SIGNING).unwrap().1;
+        let seed = decode_seed(&seed).unwrap();
+        Element::sign_device(&self.synapse, &self.session, self.device_keys.clone(), &seed).await;
+    }
+
+    /// Which keys the vault holds.
+    pub(crate) async fn held(&self) -> Vec<KeyId> {
+        self.driver.vault.ids().await.unwrap()
     }
 
     /// What is kept of the account on this browser.
@@ -428,6 +449,7 @@ impl Account {
                 Element::sign_device(synapse, &self.session, self.device_keys.clone(), &seed).await;
             }
         }
+        self.holds_secrets.set(true);
         Ok(PageAnswer::Done)
     }
 
@@ -468,8 +490,17 @@ impl Account {
     /// The person sets up secret storage with another client; returns its recovery key.
     pub(crate) async fn store_own(&self, world: &World, id: &str) -> RecoveryKey {
         let key = RecoveryKey::make_random().unwrap();
+        self.store_under(world, id, &key, None).await;
+        key
+    }
+
+    /// The same with a recovery key that is given, and what its description says of a passphrase.
+    pub(crate) async fn store_under(&self, world: &World, id: &str, key: &RecoveryKey, passphrase: Option<Value>) {
         let description = KeyDescription::make(&key.derive_keys("")).unwrap();
-        let content = serde_json::to_value(&description).unwrap();
+        let mut content = serde_json::to_value(&description).unwrap();
+        if let Some(passphrase) = passphrase {
+            content["passphrase"] = passphrase;
+        }
         self.put(world, &format!("m.secret_storage.key.{id}"), &content).await;
         for (name, secret) in self.element.secrets() {
             let entry = EncryptedSecret::encrypt(&key.derive_keys(name), &secret).unwrap();
@@ -478,7 +509,6 @@ impl Account {
             self.put(world, name, &serde_json::to_value(&document).unwrap()).await;
         }
         self.put(world, "m.secret_storage.default_key", &json!({ "key": id })).await;
-        key
     }
 
     /// With this key, every secret opens and is the client's.

@@ -62,14 +62,14 @@ async fn a_session_that_has_everything_is_adopted_wherever_it_is_disturbed() {
 }
 
 #[tokio::test]
-async fn a_session_that_lacks_secrets_changes_nothing() {
+async fn a_session_that_lacks_secrets_changes_nothing_and_asks() {
     let world = World::start().await;
     let account = world.hire().await;
     account.store_own(&world, OWN).await;
     account.holds_secrets.set(false);
     let before = account.data(&world).await;
     let outcome = account.start(&world, None).await.unwrap();
-    assert_eq!(outcome.progress.state, State::Foreign);
+    assert_eq!(outcome.progress.state, State::Adopt);
     assert_eq!(outcome.progress.problem.map(|(code, _)| code), Some(Code::RecForeign));
     assert_eq!(account.data(&world).await, before);
 }

@@ -6,6 +6,7 @@ mod account;
 mod adopt;
 mod crash;
 mod element;
+mod foreign;
 mod gnupg;
 mod interrupted;
 mod restore;

@@ -68,6 +68,7 @@ pub enum State {
     Keep,
     Recover,
     Believe,
+    Adopt,
     Failed,
 }
 

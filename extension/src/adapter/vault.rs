@@ -8,8 +8,8 @@
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use keystead_core::{
     ident::KeyId,
-    recovery::{DerivedKeys, KeyVault, RecoveryKey, VaultError, WrappedRecoveryKey},
-    secret::SecretBytes,
+    recovery::{DerivedKeys, KeyVault, Passphrase, RecoveryKey, VaultError, WrappedRecoveryKey},
+    secret::{SecretBytes, SecretText},
 };
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -115,6 +115,31 @@ impl KeyVault for WebVault {
 
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError> {
         self.database.write(WRAPPING_KEYS, &self.slot(id), None).await.map_err(failed)
+    }
+
+    /// The browser does the work on a thread of its own.
+    async fn stretch(&self, passphrase: &Passphrase, typed: &SecretText) -> Result<RecoveryKey, VaultError> {
+        let typed = Uint8Array::from(typed.expose("to be stretched by the browser").as_bytes());
+        let usages = Array::of1(&"deriveBits".into());
+        let algorithm = object(&[("name", "PBKDF2".into())])?;
+        let imported = subtle()?.import_key_with_object("raw", &typed, &algorithm, false, &usages).map_err(failed)?;
+        let base = settle(imported).await;
+        typed.fill(0, 0, typed.length());
+        let base: CryptoKey = base?.dyn_into().map_err(failed)?;
+        let pbkdf2 = object(&[
+            ("name", "PBKDF2".into()),
+            ("hash", "SHA-512".into()),
+            ("salt", Uint8Array::from(passphrase.salt().as_bytes()).into()),
+            ("iterations", passphrase.iterations().into()),
+        ])?;
+        let bits = settle(subtle()?.derive_bits_with_object(&pbkdf2, &base, 256).map_err(failed)?).await?;
+        let bits = Uint8Array::new(&bits);
+        let mut bytes = [0; 32];
+        bits.copy_to(&mut bytes);
+        bits.fill(0, 0, 32);
+        let key = RecoveryKey::from_bytes(SecretBytes::new(bytes));
+        bytes.zeroize();
+        Ok(key)
     }
 }
 

@@ -43,7 +43,10 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
                 }
                 drawn = question;
             }
-            Some(Question::Keep { .. } | Question::Recover { .. } | Question::Believe { .. }) | None => {
+            Some(
+                Question::Keep { .. } | Question::Recover { .. } | Question::Adopt { .. } | Question::Believe { .. },
+            )
+            | None => {
                 let nothing = super::outcome(Msg("confirm_nothing"), Msg("confirm_nothing_detail"));
                 stage.show(super::page(Msg("confirm_title"), nothing));
                 stage.say(&Msg("confirm_nothing").text());

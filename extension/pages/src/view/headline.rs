@@ -65,6 +65,7 @@ pub(crate) fn headline(deployment: &DeploymentView) -> Headline {
         State::Keep => say(Tone::Asks, Msg("state_keep"), Msg("state_keep_detail")),
         State::Recover => say(Tone::Asks, Msg("state_recover"), Msg("state_recover_detail")),
         State::Believe => say(Tone::Asks, Msg("state_believe"), Msg("state_believe_detail")),
+        State::Adopt => say(Tone::Asks, Msg("state_foreign"), Msg("state_adopt_detail")),
         State::Failed => say(Tone::Bad, Msg("state_failed"), Msg("state_failed_detail")),
     }
 }
@@ -118,7 +119,9 @@ pub(crate) fn steps(progress: &Progress) -> [(StepName, StepState); 7] {
     let here = match progress.state {
         State::Complete => StepState::Done,
         State::Working => StepState::Doing,
-        State::Waiting | State::Confirm | State::Keep | State::Recover | State::Believe => StepState::Waiting,
+        State::Waiting | State::Confirm | State::Keep | State::Recover | State::Believe | State::Adopt => {
+            StepState::Waiting
+        }
         State::Failed => StepState::Failed,
         State::Foreign | State::Declined => StepState::Stopped,
         State::NoPolicy | State::SignedOut => StepState::ToDo,

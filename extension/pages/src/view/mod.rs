@@ -1,5 +1,6 @@
 //! The views of the page, and what they share.
 
+mod adopt;
 pub(crate) mod confirm;
 mod headline;
 pub(crate) mod keep;

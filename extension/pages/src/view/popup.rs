@@ -3,7 +3,7 @@
 use keystead_core::{
     error::Code,
     policy::host_patterns,
-    status::{DeploymentView, PageRequest, PolicySource, RecipientView, Role, State, Status},
+    status::{DeploymentView, PageRequest, PolicySource, Question, RecipientView, Role, State, Status},
 };
 use wasm_bindgen_futures::spawn_local;
 
@@ -213,6 +213,26 @@ fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> 
         State::Keep => row.child(to("keep", Msg("keep_open"), Route::Keep(origin))),
         State::Recover => row.child(to("recover", Msg("recover_open"), Route::Recover(origin))),
         State::Believe => row.child(to("believe", Msg("believe_open"), Route::Recover(origin))),
+        State::Adopt => {
+            let (bell, question) = (bell.clone(), shown.progress.question.clone());
+            let not_now = button(&format!("not-now-{at}"), &Msg("adopt_not_now").text(), {
+                let origin = origin.clone();
+                move || {
+                    let Some(Question::Adopt { account, .. }) = question.clone() else { return };
+                    let (bell, origin) = (bell.clone(), origin.clone());
+                    spawn_local(async move {
+                        let _ = browser::ask::<Status>(&PageRequest::NotNow { origin, account }).await;
+                        bell.ring();
+                    });
+                }
+            });
+            row.child(to("adopt", Msg("adopt_open"), Route::Recover(origin))).child(not_now)
+        }
+        // Put off, or left alone: the way stays open.
+        State::Foreign if matches!(shown.progress.problem, Some((Code::RecForeign, _))) => {
+            let hash = Route::Recover(origin).hash();
+            row.child(button(&format!("adopt-{at}"), &Msg("adopt_open").text(), move || browser::open_tab(&hash)))
+        }
         State::Waiting | State::Failed => {
             let bell = bell.clone();
             row.child(button(&format!("retry-{at}"), &Msg("retry").text(), move || {
@@ -283,6 +303,7 @@ fn state_name(shown: &DeploymentView) -> &'static str {
         State::Keep => "keep",
         State::Recover => "recover",
         State::Believe => "believe",
+        State::Adopt => "adopt",
         State::Failed => "failed",
     }
 }

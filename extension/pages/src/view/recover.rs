@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The field's place in the document.
-const FIELD: &str = "opened";
+pub(super) const FIELD: &str = "opened";
 /// The name under which the sealed recovery is saved, and opened in the line beside it.
 const FILE: &str = "sealed-recovery.asc";
 
@@ -47,12 +47,20 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     let bell = Bell::of_background();
     browser::stay_awake(&bell);
     let page = Rc::new(Recover { stage, origin, trying: RefCell::new(false), drawn: RefCell::default() });
+    let mut sought = false;
     EventListener::new(&gloo::utils::window(), "pagehide", move |_| drop(take_typed())).forget();
     loop {
         if !*page.trying.borrow()
             && let Ok(status) = browser::ask::<Status>(&PageRequest::Status).await
         {
             let shown = super::deployment(&status, &page.origin);
+            // The person has come to a question that was put off.
+            if !std::mem::replace(&mut sought, true)
+                && shown.is_some_and(|shown| shown.progress.state == State::Foreign)
+            {
+                let _ = browser::ask::<Status>(&PageRequest::Retry { origin: page.origin.clone() }).await;
+                continue;
+            }
             let question = shown.and_then(|shown| shown.progress.question.clone());
             let is_drawn = *page.drawn.borrow() == question;
             if question.is_none() && !is_drawn && shown.is_some_and(super::is_open) {
@@ -87,6 +95,17 @@ impl Recover {
                 let problem = group.and(shown).and_then(|shown| shown.progress.problem);
                 let wrong = problem.map(|(code, _)| trouble(code, *group)).unwrap_or_default();
                 self.stage.show(ask_to_open(self, account, message.as_deref(), gnupg.as_ref(), &wrong))
+            }
+            Some(Question::Adopt { account, passphrase, group }) => {
+                let problem = shown.and_then(|shown| shown.progress.problem);
+                let wrong = problem.filter(|(code, _)| *code != Code::RecForeign);
+                let wrong = wrong.map(|(code, _)| trouble(code, *group)).unwrap_or_default();
+                let (page, put_off) = (self.clone(), account.clone());
+                let not_now = button("not-now", &Msg("adopt_not_now").text(), move || {
+                    spawn_local(page.clone().put_off(put_off.clone()));
+                });
+                let buttons = el("div").class("buttons").child(not_now).child(self.send_button());
+                self.stage.show(super::adopt::ask(account, *passphrase, field(), buttons, &wrong));
             }
             Some(Question::Believe { account, master_key, security_code }) => {
                 self.stage.show(ask_to_believe(self, account, *master_key, security_code));
@@ -130,7 +149,7 @@ impl Recover {
         };
         let Some(shown) = super::deployment(&status, &self.origin) else { return };
         match (&shown.progress.question, shown.progress.problem) {
-            (question @ Some(Question::Recover { group, .. }), Some((code, _))) => {
+            (question @ Some(Question::Recover { group, .. } | Question::Adopt { group, .. }), Some((code, _))) => {
                 let is_drawn = *self.drawn.borrow() == *question;
                 if !is_drawn {
                     self.draw(Some(shown), question.as_ref());
@@ -168,6 +187,21 @@ impl Recover {
         self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref()));
     }
 
+    fn send_button(self: &Rc<Self>) -> El {
+        let page = self.clone();
+        button("send", &Msg("recover_send").text(), move || spawn_local(page.clone().send())).class("primary")
+    }
+
+    /// *Not now*, to somebody else's secret storage.
+    async fn put_off(self: Rc<Self>, account: UserId) {
+        drop(take_typed());
+        let request = PageRequest::NotNow { origin: self.origin.clone(), account };
+        match browser::ask::<Status>(&request).await {
+            Ok(_) => self.finish(Msg("adopt_later"), Msg("adopt_later_detail")),
+            Err(why) => self.stage.trouble(&text::not_done(why)),
+        }
+    }
+
     async fn answer(self: Rc<Self>, account: UserId, master_key: PublicKey, accept: bool) {
         self.trying.replace(true);
         self.stage.trouble(&Msg("recover_sending").text());
@@ -186,6 +220,18 @@ impl Recover {
     }
 }
 
+/// The field for the one text that opens everything.
+fn field() -> El {
+    el("textarea")
+        .id(FIELD)
+        .class("secret")
+        .attr("rows", "5")
+        .attr("autocomplete", "off")
+        .attr("autocapitalize", "off")
+        .attr("spellcheck", "false")
+        .attr("aria-describedby", "enter-how")
+}
+
 /// What is wrong with what was typed, and where.
 fn trouble(code: Code, group: Option<usize>) -> String {
     let place = group.map(|group| Msg("recover_group").with(&[&group.to_string()]));
@@ -199,22 +245,12 @@ fn ask_to_open(
     gnupg: Option<&GnupgView>,
     wrong: &str,
 ) -> El {
-    let field = el("textarea")
-        .id(FIELD)
-        .class("secret")
-        .attr("rows", "5")
-        .attr("autocomplete", "off")
-        .attr("autocapitalize", "off")
-        .attr("spellcheck", "false")
-        .attr("aria-describedby", "enter-how");
-    let sending = page.clone();
-    let send = button("send", &Msg("recover_send").text(), move || spawn_local(sending.clone().send()));
     let title = if message.is_some() { Msg("recover_enter_title") } else { Msg("recover_enter_only_title") };
     let enter = el("section")
         .child(el("h2").text(&title.text()))
         .child(el("p").id("enter-how").text(&Msg("recover_enter").text()))
         .child(el("label").attr("for", FIELD).class("visually-hidden").text(&Msg("recover_field").text()))
-        .child(field);
+        .child(field());
     let body = el("div")
         .class("body")
         .child(el("p").class("lead").text(&Msg("recover_intro").with(&[account.as_str()])))
@@ -222,7 +258,7 @@ fn ask_to_open(
         .children(message.map(|message| sealed(page, message)))
         .child(enter)
         .child(el("p").id("trouble").class("trouble").text(wrong))
-        .child(el("div").class("buttons").child(send.class("primary")));
+        .child(el("div").class("buttons").child(page.send_button()));
     super::page(Msg("recover_title"), body)
 }
 
