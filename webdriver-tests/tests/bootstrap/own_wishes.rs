@@ -40,7 +40,7 @@ async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
 
     let (_desk, browser) = at_work(company, kind, &ann).await?;
     browser.wait_for_code("KS-REC-FOREIGN", PATIENCE).await?;
-    browser.wait_for_state(State::Foreign, PATIENCE).await?;
+    browser.wait_for_state(State::Adopt, PATIENCE).await?;
     ensure!(company.secret_documents(&ann).await? == before, "secret storage was changed");
 
     // The person confirms the device with the key of their own, in Element, as ever.

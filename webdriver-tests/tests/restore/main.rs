@@ -4,6 +4,7 @@
 //! names.
 
 mod by_hand;
+mod foreign;
 mod gnupg;
 mod same_browser;
 mod scene;
@@ -17,6 +18,7 @@ async fn main() -> ExitCode {
     rows::run("restore", |company, kind, rows| {
         same_browser::add(company, kind, rows);
         by_hand::add(company, kind, rows);
+        foreign::add(company, kind, rows);
         gnupg::add(company, kind, rows);
     })
     .await
