@@ -10,7 +10,11 @@ use serde_json::json;
 const PASSPHRASE: &str = "correct horse battery staple";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "adopt: a passphrase from elsewhere opens a new session, once asked", with_passphrase(company, kind));
+    rows.add(
+        kind,
+        "adopt: a passphrase from elsewhere opens a new session, once asked",
+        with_passphrase(company, kind),
+    );
 }
 
 async fn with_passphrase(company: &Company, kind: BrowserKind) -> Result<()> {
