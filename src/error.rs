@@ -205,6 +205,47 @@ codes! {
     /// The document is not of the documented form.
     SgnFormat = "KS-SGN-FORMAT",
 
+    /// There is no release manifest that may be believed, and none was kept.
+    IntNoManifest = "KS-INT-NO-MANIFEST",
+    /// The release manifest ends within seven days.
+    IntExpiring = "KS-INT-EXPIRING",
+    /// The release was revoked.
+    IntRevoked = "KS-INT-REVOKED",
+    /// The release needs a newer version of the extension.
+    IntExtension = "KS-INT-EXTENSION",
+    /// A file is not what the release manifest lists.
+    IntChanged = "KS-INT-CHANGED",
+    /// A file is in no release of the manifest.
+    IntUnlisted = "KS-INT-UNLISTED",
+    /// A file that the manifest lists is not served.
+    IntMissing = "KS-INT-MISSING",
+    /// A file belongs to another release than the page.
+    IntMixed = "KS-INT-MIXED",
+    /// A file is used for something that it is not for.
+    IntKind = "KS-INT-KIND",
+    /// The deployment's settings are not those of the manifest.
+    IntConfig = "KS-INT-CONFIG",
+    /// A file of the deployment cannot be had, or not in time.
+    IntUnreachable = "KS-INT-UNREACHABLE",
+    /// The deployment sends to another address for a file.
+    IntRedirect = "KS-INT-REDIRECT",
+    /// A file is much larger than listed, or than any file may be.
+    IntTooLarge = "KS-INT-TOO-LARGE",
+    /// The release's archive cannot be read.
+    IntArchive = "KS-INT-ARCHIVE",
+    /// The release has more files or bytes than any release has.
+    IntBomb = "KS-INT-BOMB",
+    /// The release has a link or a special file.
+    IntLink = "KS-INT-LINK",
+    /// The release has a file with a path that is not allowed.
+    IntPath = "KS-INT-PATH",
+    /// The release has two files of one path.
+    IntDuplicate = "KS-INT-DUPLICATE",
+    /// An HTML document of the release cannot be listed.
+    IntDocument = "KS-INT-DOCUMENT",
+    /// It is no release of Element Web.
+    IntRelease = "KS-INT-RELEASE",
+
     /// There is no policy.
     PolAbsent = "KS-POL-ABSENT",
     /// The policy has a field that does not exist.

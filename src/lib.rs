@@ -13,6 +13,7 @@ pub mod events;
 pub mod gnupg;
 pub mod ident;
 pub mod identity;
+pub mod integrity;
 pub mod matrix;
 pub mod openpgp;
 pub mod pins;

@@ -126,6 +126,86 @@ const TABLE: &[(Code, &str, &str)] = &[
         "Build it with keystead; the form is in docs/signed-documents.md.",
     ),
     (
+        Code::IntNoManifest,
+        "There is no release manifest that may be believed.",
+        "Put a signed one where integrity.url says.",
+    ),
+    (Code::IntExpiring, "The release manifest ends within seven days.", "Build, sign and publish the next one."),
+    (Code::IntRevoked, "The release was revoked.", "Serve another release that the manifest allows."),
+    (
+        Code::IntExtension,
+        "The release needs a newer version of the extension.",
+        "Roll the extension out first, or build the manifest with a lower --minimum-extension.",
+    ),
+    (
+        Code::IntChanged,
+        "The file is not what the manifest lists.",
+        "Compare it with the release; if the change is yours, put the file into the --site folder and sign anew.",
+    ),
+    (
+        Code::IntUnlisted,
+        "The file is in no release of the manifest.",
+        "Remove it from the server, or put it into the --site folder and sign anew.",
+    ),
+    (Code::IntMissing, "A file that the manifest lists is not served.", "Put the whole release onto the server."),
+    (
+        Code::IntMixed,
+        "The file belongs to another release than the page.",
+        "Serve each release as a whole; load balancers must not mix them.",
+    ),
+    (Code::IntKind, "A file is used for something that it is not for.", "Find out who loads it."),
+    (
+        Code::IntConfig,
+        "The settings are not those of the manifest.",
+        "Correct config.json; if the change is yours, put it into the --site folder and sign anew.",
+    ),
+    (
+        Code::IntUnreachable,
+        "The server did not give the file, or not in time.",
+        "Check the URL, the server and the network, then try again.",
+    ),
+    (
+        Code::IntRedirect,
+        "The server sends to another host.",
+        "Serve every file from the deployment's own origin, or give the URL that it is really served at.",
+    ),
+    (
+        Code::IntTooLarge,
+        "The file is larger than the manifest lists.",
+        "Compare it with the release; it may be another file altogether.",
+    ),
+    (
+        Code::IntArchive,
+        "The release's archive cannot be read.",
+        "Fetch it again; it must be a tar archive, plain or compressed with gzip.",
+    ),
+    (
+        Code::IntBomb,
+        "The release has more files or bytes than any release has.",
+        "Fetch it again from its makers: at most 20000 files, 64 MiB each, 1 GiB in all.",
+    ),
+    (
+        Code::IntLink,
+        "The release has a link or a special file.",
+        "Take a release that consists of ordinary files and folders.",
+    ),
+    (
+        Code::IntPath,
+        "The release has a file with a path that is not allowed.",
+        "Fetch it again from its makers: paths are relative, without .. and without \\ % ? #.",
+    ),
+    (Code::IntDuplicate, "The release has two files of one path.", "Fetch it again from its makers."),
+    (
+        Code::IntDocument,
+        "An HTML document of the release cannot be listed.",
+        "Take a release whose documents are UTF-8, with plain scripts only.",
+    ),
+    (
+        Code::IntRelease,
+        "This is no release of Element Web.",
+        "Give the folder, or the archive, that has Element Web's index.html and version.",
+    ),
+    (
         Code::GpgNoHost,
         "gpgme-json, which connects browsers with GnuPG, is not there.",
         "Install it (docs/native-host.md says where it comes from), or give its path.",
@@ -171,8 +251,9 @@ mod tests {
     #[test]
     fn every_code_that_the_command_can_meet_has_words_of_its_own() {
         for code in Code::ALL {
-            let met =
-                ["KS-DIR-", "KS-SGN-", "KS-POL-", "KS-GPG-"].iter().any(|prefix| code.as_str().starts_with(prefix));
+            let met = ["KS-DIR-", "KS-SGN-", "KS-INT-", "KS-POL-", "KS-GPG-"]
+                .iter()
+                .any(|prefix| code.as_str().starts_with(prefix));
             let rows = TABLE.iter().filter(|(known, _, _)| known == code).count();
             assert_eq!(rows, usize::from(met), "{}", code.as_str());
         }

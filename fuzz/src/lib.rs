@@ -8,11 +8,12 @@ use keystead_core::{
     effect::HttpResponse,
     ident::{Origin, UserId},
     identity::PublishedIdentity,
+    integrity::{ReleaseManifest, ScriptSource},
     matrix::keys,
     openpgp::{AcceptanceRule, Certificate, verify_detached},
     policy::Policy,
     recovery::RecoveryKey,
-    signed::{CLOCK_SKEW, Reader, Roster, SignedDocument, Written, parse_json},
+    signed::{Body as _, CLOCK_SKEW, Reader, Roster, SignedDocument, Written, parse_json},
     time::UnixMillis,
 };
 use serde_json::Value;
@@ -21,11 +22,12 @@ use serde_json::Value;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("recovery_key", recovery_key),
     ("keys_query", keys_query),
     ("policy", policy),
     ("signed_document", signed_document),
+    ("release_manifest", release_manifest),
     ("openpgp_certificate", openpgp_certificate),
     ("hkp_index", hkp_index),
 ];
@@ -103,6 +105,30 @@ pub fn signed_document(data: &[u8]) -> bool {
     assert!(people.windows(2).all(|two| two[0].matrix_id < two[1].matrix_id));
     let written = Written::make(deployment.clone(), envelope.serial, envelope.issued, envelope.expires, &read.body);
     assert!(written.is_ok());
+    true
+}
+
+/// A release manifest, its signature taken for granted: what is read is sorted, names each file once, and runs nothing that
+/// it does not list; written again it says the same.
+pub fn release_manifest(data: &[u8]) -> bool {
+    let Ok(Value::Object(mut fields)) = parse_json(data) else { return false };
+    ["kind", "version", "deployment", "serial", "issued", "expires"].iter().for_each(|name| drop(fields.remove(*name)));
+    let Ok(manifest) = ReleaseManifest::read(fields) else { return false };
+    let listings = manifest.releases().iter().map(|release| release.listing());
+    for listing in listings.clone().chain([manifest.site().listing()]) {
+        assert!(listing.files().windows(2).all(|two| two[0].path < two[1].path));
+        assert!(listing.files().iter().all(|file| listing.file(&file.path) == Some(file)));
+    }
+    for listing in listings {
+        let listed = |path| listing.file(path).or(manifest.site().listing().file(path));
+        for script in listing.documents().iter().flat_map(|document| &document.scripts) {
+            let ScriptSource::File(path) = &script.source else { continue };
+            assert!(listed(path).is_some_and(|file| file.kind.is_javascript()));
+        }
+    }
+    let written = serde_json::to_value(&manifest).unwrap_or_default();
+    let Value::Object(fields) = written else { return false };
+    assert_eq!(ReleaseManifest::read(fields), Ok(manifest));
     true
 }
 

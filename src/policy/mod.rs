@@ -11,6 +11,7 @@ mod error;
 mod format;
 mod hosts;
 mod in_force;
+mod integrity;
 mod schema;
 mod types;
 mod values;

@@ -113,20 +113,45 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
     }
 }
 
-/// One field a line, and the items of a list each on its own: short, and readable in a diff.
-fn lines(fields: &Map<String, Value>) -> String {
-    let mut text = String::from("{\n");
+/// Writes an object as signed documents are written: one field a line, and the items of a list each on its own, down to what
+/// holds no list. That is short, and readable in a diff.
+#[must_use]
+pub fn lines(fields: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    write_fields(&mut text, fields);
+    text.push('\n');
+    text
+}
+
+fn write_fields(text: &mut String, fields: &Map<String, Value>) {
+    text.push_str("{\n");
     for (index, (name, value)) in fields.iter().enumerate() {
         text.push_str(if index == 0 { "" } else { ",\n" });
         text.push_str(&format!("{}: ", Value::from(name.as_str())));
-        match value {
-            Value::Array(items) if !items.is_empty() => {
-                let items: Vec<_> = items.iter().map(Value::to_string).collect();
-                text.push_str(&format!("[\n{}\n]", items.join(",\n")));
-            }
-            value => text.push_str(&value.to_string()),
-        }
+        write_value(text, value);
     }
-    text.push_str("\n}\n");
-    text
+    text.push_str("\n}");
+}
+
+fn write_value(text: &mut String, value: &Value) {
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            text.push_str("[\n");
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { ",\n" });
+                write_value(text, item);
+            }
+            text.push_str("\n]");
+        }
+        Value::Object(fields) if fields.values().any(holds_list) => write_fields(text, fields),
+        value => text.push_str(&value.to_string()),
+    }
+}
+
+fn holds_list(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => fields.values().any(holds_list),
+        _ => false,
+    }
 }

@@ -12,7 +12,7 @@ mod json;
 mod reader;
 mod roster;
 
-pub use envelope::{Body, Envelope, Kind, MAX_BYTES, Written};
+pub use envelope::{Body, Envelope, Kind, MAX_BYTES, Written, lines};
 pub use fetch::{Fetched, fetch, store_key};
 pub use json::{JsonError, parse_json};
 pub use reader::{CLOCK_SKEW, Reader, SignatureValid, SignedDocument, SignedError};

@@ -1,0 +1,1 @@
+registerProcessor("recorder",R);
