@@ -29,6 +29,12 @@ pub(crate) struct Request<'a> {
     pub(crate) max_bytes: usize,
 }
 
+/// An answer whose body was handed on as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Streamed {
+    pub(crate) status: u16,
+}
+
 impl Http {
     /// Makes a client.
     ///
@@ -43,6 +49,32 @@ impl Http {
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<HttpResponse, TransportError> {
         let limit = request.timeout;
         tokio::time::timeout(limit, self.exchange(request)).await.unwrap_or(Err(TransportError::Timeout))
+    }
+
+    /// Gets a URL and hands its body on as it comes, if the status is 200.
+    pub(crate) async fn stream(
+        &self,
+        url: Url,
+        limit: Duration,
+        max_bytes: u64,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<Streamed, TransportError> {
+        let request = Request { method: Method::Get, url, body: None, token: None, timeout: limit, max_bytes: 0 };
+        let exchange = async {
+            let mut response = self.build(request).send().await.map_err(|error| reason(&error))?;
+            let (status, mut size) = (response.status().as_u16(), 0);
+            while status == 200
+                && let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))?
+            {
+                size += chunk.len() as u64;
+                if size > max_bytes {
+                    return Err(TransportError::TooLarge);
+                }
+                take(&chunk);
+            }
+            Ok(Streamed { status })
+        };
+        tokio::time::timeout(limit, exchange).await.unwrap_or(Err(TransportError::Timeout))
     }
 
     async fn exchange(&self, request: Request<'_>) -> Result<HttpResponse, TransportError> {

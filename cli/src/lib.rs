@@ -10,11 +10,13 @@ mod driver;
 mod failure;
 mod files;
 mod http;
+mod manifest;
 mod native;
 mod native_host;
 mod plan;
 mod policy;
 mod roster;
+mod signing;
 mod staff;
 mod words;
 
@@ -23,6 +25,9 @@ pub use directory::DirectoryCheck;
 pub use driver::{Driver, Homeserver, NoPage, Page};
 pub use failure::{Ending, Failure};
 pub use http::Http;
+pub use manifest::{
+    ManifestAddSite, ManifestBuild, ManifestCheck, ManifestDiff, ManifestRevoke, ManifestSign, ManifestVerify,
+};
 pub use native::NativeHost;
 pub use native_host::{NativeHostInstall, NativeHostStatus, NativeHostUninstall};
 pub use policy::{PolicyCheck, PolicyHosts};

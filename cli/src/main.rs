@@ -5,8 +5,9 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use keystead_cli::{
-    DirectoryCheck, Ending, Failure, NativeHostInstall, NativeHostStatus, NativeHostUninstall, PolicyCheck,
-    PolicyHosts, RosterBuild, RosterSign, RosterVerify,
+    DirectoryCheck, Ending, Failure, ManifestAddSite, ManifestBuild, ManifestCheck, ManifestDiff, ManifestRevoke,
+    ManifestSign, ManifestVerify, NativeHostInstall, NativeHostStatus, NativeHostUninstall, PolicyCheck, PolicyHosts,
+    RosterBuild, RosterSign, RosterVerify,
 };
 
 /// Prepares and checks what Keystead needs: policy, roster, directory, GnuPG.
@@ -18,6 +19,12 @@ enum Keystead {
     /// The signed list of people.
     #[command(subcommand)]
     Roster(RosterCommand),
+    /// The signed list of Element Web's files
+    ///
+    /// In this order: build one from each release that may run, add-site puts your own settings and files to them, sign.
+    /// Then check before an upgrade goes live, and from time to time after.
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
     /// Where certificates are found.
     #[command(subcommand)]
     Directory(DirectoryCommand),
@@ -34,6 +41,17 @@ enum RosterCommand {
     Build(RosterBuild),
     Sign(RosterSign),
     Verify(RosterVerify),
+}
+
+#[derive(Debug, Subcommand)]
+enum ManifestCommand {
+    Build(ManifestBuild),
+    AddSite(ManifestAddSite),
+    Sign(ManifestSign),
+    Verify(ManifestVerify),
+    Diff(ManifestDiff),
+    Check(ManifestCheck),
+    Revoke(ManifestRevoke),
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +92,13 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
         Keystead::Roster(RosterCommand::Build(command)) => command.run(out),
         Keystead::Roster(RosterCommand::Sign(command)) => command.run(out),
         Keystead::Roster(RosterCommand::Verify(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::Build(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::AddSite(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::Sign(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::Verify(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::Diff(command)) => command.run(out),
+        Keystead::Manifest(ManifestCommand::Check(command)) => command.run(out).await,
+        Keystead::Manifest(ManifestCommand::Revoke(command)) => command.run(out),
         Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
         Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
         Keystead::Policy(PolicyCommand::Hosts(command)) => command.run(out),
