@@ -32,6 +32,7 @@ pub mod prove;
 pub mod recipients;
 pub mod record;
 pub mod seal;
+mod settle;
 pub mod switch;
 
 use std::time::Duration;
@@ -57,9 +58,6 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How soon a directory is asked again for a certificate it did not have.
 const RETRY_DIRECTORY: Duration = Duration::from_secs(15 * 60);
 
-/// How long after a switch the account is looked at once more. Account data has no compare-and-swap: another browser that
-/// was about to write when this one read everything back has put an old document over ours, and only then.
-const SETTLED_AFTER: Duration = Duration::from_secs(60);
 /// How long what stopped an earlier run is shown, where all is complete since.
 const OVERCOME: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -255,15 +253,16 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
     let switched = switch::switch(scene, &mut record, made, &looked, &safe, adopted.as_ref()).await?;
 
     scene.show(progress, StepName::Store).await;
-    if adopted.is_none() && (switched.was_switched_now() || !prove::all_present(&looked, switched.key_id())) {
+    let mut changed = switched.was_switched_now();
+    if adopted.is_none() && (changed || !prove::all_present(&looked, switched.key_id())) {
         switch::store_secrets(scene, &switched).await?;
+        changed = true;
     }
 
     scene.show(progress, StepName::Prove).await;
     let proven = prove::prove(scene, &record, &switched).await?;
-    let later = switched.was_switched_now().then(|| scene.io.now().plus(SETTLED_AFTER));
-    complete(scene, &mut record, switched, safe, proven).await?;
-    Ok(later)
+    complete(scene, &mut record, switched, safe, proven, changed).await?;
+    Ok(record.settle_at)
 }
 
 /// The end: takes the proof that the recovery key is safe and the proof that it opens everything.
@@ -273,6 +272,7 @@ async fn complete(
     switched: switch::Switched,
     _safe: seal::RecoverySafe,
     proven: prove::SecretsProven,
+    changed: bool,
 ) -> Result<(), End> {
     // A homeserver that showed one identity first and another later has had the first one sealed.
     if record.key(switched.key_id()).map(|key| &key.master_key) != Some(proven.master_key()) {
@@ -294,6 +294,7 @@ async fn complete(
         (record.lent, record.not_now) = (None, None);
         record.master_key = Some(*proven.master_key());
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
+        record.settle_at = settle::next(record.settle_at, changed, now);
         record.keys.retain(|k| !retired.contains(&k.id));
         let replaced = retired.iter().chain(&beside).filter(|id| !record.replaced.contains(id));
         record.replaced.extend(replaced.cloned().collect::<Vec<_>>());

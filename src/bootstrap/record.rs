@@ -176,6 +176,9 @@ pub struct AccountRecord {
     /// What last stopped a run that was to be tried again, and when.
     #[serde(default)]
     pub trouble: Option<(Code, UnixMillis)>,
+    /// When the account is to be looked at again, because another browser may have written over what was switched to.
+    #[serde(default)]
+    pub settle_at: Option<UnixMillis>,
     /// When the last session ended, while the wrapping keys of it are still here.
     #[serde(default)]
     pub ended_at: Option<UnixMillis>,
@@ -238,6 +241,7 @@ impl AccountRecord {
             revoked: Vec::new(),
             paused: None,
             trouble: None,
+            settle_at: None,
             ended_at: None,
             saved: None,
         }

@@ -9,6 +9,7 @@ use super::{
     prove::{ProveError, SecretsProven},
     record::{AccountRecord, KeyStatus},
     seal::{RecoverySafe, STALE_READS},
+    settle,
 };
 use crate::{
     effect::{Answer, Effect, PageAnswer, PageCommand},
@@ -101,6 +102,7 @@ pub(super) async fn switch(
         if !there {
             return Err(ProveError::Description.into());
         }
+        settle::expect(scene, record).await?;
         put(scene, account_data::DEFAULT_KEY, &default).await?;
     }
     let in_force = record.key(&key_id).is_some_and(|key| key.status == KeyStatus::Current);
