@@ -1,7 +1,7 @@
-//! Runs the benches, on the extension as people install it.
+//! Runs the benches, on the extension and the command as people install them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -16,6 +16,8 @@ use crate::{Browser, paths, run, size};
 pub(crate) enum Bench {
     /// First set-up beside Element Web alone, and its requests beside a plain client's.
     Bootstrap,
+    /// Listing the files of an Element Web release beside sha256sum.
+    Manifest,
     /// Sealing a recovery message beside OpenPGP.js.
     Seal,
     /// The background's WebAssembly: its size, and its start.
@@ -29,22 +31,42 @@ pub(crate) struct Wanted {
     pub(crate) gate: bool,
     pub(crate) runs: Option<usize>,
     pub(crate) browser: Option<Browser>,
+    pub(crate) element_web: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// Is anything measured in a browser?
+    fn in_browsers(&self) -> bool {
+        self.benches.is_empty() || self.benches.iter().any(|bench| *bench != Bench::Manifest)
+    }
+
+    fn manifest(&self) -> bool {
+        self.benches.is_empty() || self.benches.contains(&Bench::Manifest)
+    }
 }
 
 /// Builds what is measured, then measures.
 pub(crate) fn bench(wanted: &Wanted) -> Result<()> {
-    build::build(Profile::Release)?;
-    build::host_page()?;
-    let bare = paths::dist().join("bench");
-    Report::plain().step("parts of the benches", || assemble(&bare))?;
-    let size = size::measure(&paths::dist().join(Browser::Chromium.name()).join(build::BACKGROUND_MODULE))?;
-
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--package", "keystead-webdriver-tests", "--bin", "bench", "--"]);
     for bench in wanted.benches.iter().filter_map(Bench::to_possible_value) {
         cargo.arg(bench.get_name());
     }
-    cargo.arg("--bare").arg(&bare).arg("--size").args([size.gzipped, size.plain, size::TARGET].map(|n| n.to_string()));
+    if wanted.in_browsers() {
+        build::build(Profile::Release)?;
+        build::host_page()?;
+        let bare = paths::dist().join("bench");
+        Report::plain().step("parts of the benches", || assemble(&bare))?;
+        let size = size::measure(&paths::dist().join(Browser::Chromium.name()).join(build::BACKGROUND_MODULE))?;
+        let sizes = [size.gzipped, size.plain, size::TARGET];
+        cargo.arg("--bare").arg(&bare).arg("--size").args(sizes.map(|n| n.to_string()));
+    }
+    if wanted.manifest() {
+        cargo.arg("--keystead").arg(command()?);
+    }
+    if let Some(folder) = &wanted.element_web {
+        cargo.arg("--element-web").arg(folder.canonicalize().context("--element-web: no such directory")?);
+    }
     cargo.args(wanted.json.then_some("--json")).args(wanted.gate.then_some("--gate"));
     if let Some(runs) = wanted.runs {
         cargo.args(["--runs", &runs.to_string()]);
@@ -55,6 +77,16 @@ pub(crate) fn bench(wanted: &Wanted) -> Result<()> {
     };
     cargo.env_remove("KEYSTEAD_DIST").env_remove("KEYSTEAD_ELEMENT_WEB");
     run::loud(cargo.current_dir(paths::root()))
+}
+
+/// Builds the command as people install it.
+fn command() -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--release", "--package", "keystead-cli", "--message-format", "json"]);
+    let built = run::answer(cargo.current_dir(paths::root())).context("the command does not build")?;
+    let programs = built.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut programs = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    programs.next_back().context("cargo did not say where the command is")
 }
 
 /// Puts together the extension that only answers, and in it what the seal bench compares.

@@ -79,6 +79,9 @@ enum Task {
         /// Only in this browser.
         #[arg(long)]
         browser: Option<Browser>,
+        /// The folder of an Element Web release for `manifest`, instead of a made-up one.
+        #[arg(long, value_name = "DIR")]
+        element_web: Option<PathBuf>,
     },
     /// Run all tests, or one part of them.
     Test {
@@ -142,9 +145,9 @@ fn run(arguments: Arguments) -> Result<()> {
             setup::setup()?;
             demo::demo(&wanted)
         }
-        Task::Bench { names: benches, json, gate, runs, browser } => {
+        Task::Bench { names: benches, json, gate, runs, browser, element_web } => {
             setup::setup()?;
-            bench::bench(&bench::Wanted { benches, json, gate, runs, browser })
+            bench::bench(&bench::Wanted { benches, json, gate, runs, browser, element_web })
         }
         Task::Test { part, name, browser, element_web } => {
             setup::setup()?;

@@ -1,12 +1,13 @@
 //! What `cargo xtask bench` runs: each figure beside its rival or its floor, measured by turns in the same run.
 //!
-//! Everything is measured in real browsers with the extension as people install it, against the real services.
+//! What runs in browsers is measured in real ones, with the extension as people install it, against the real services.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to a person")]
 
 mod bootstrap;
 mod cold_start;
 mod figure;
+mod manifest;
 mod own_page;
 mod requests;
 mod seal;
@@ -38,15 +39,22 @@ struct Arguments {
     runs: usize,
     /// The folder of the extension that only answers, with the parts of the seal bench.
     #[arg(long, value_name = "DIR")]
-    bare: PathBuf,
+    bare: Option<PathBuf>,
     /// The sizes of the background's WebAssembly in bytes: gzipped, raw, and the most it may be gzipped.
-    #[arg(long, num_args = 3, value_names = ["GZIPPED", "RAW", "LIMIT"], required = true)]
+    #[arg(long, num_args = 3, value_names = ["GZIPPED", "RAW", "LIMIT"])]
     size: Vec<f64>,
+    /// The command `keystead`.
+    #[arg(long, value_name = "FILE")]
+    keystead: Option<PathBuf>,
+    /// The folder of an Element Web release; a made-up one is measured without it.
+    #[arg(long, value_name = "DIR")]
+    element_web: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Name {
     Bootstrap,
+    Manifest,
     Seal,
     Wasm,
 }
@@ -71,7 +79,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
     let wanted = |name| arguments.names.is_empty() || arguments.names.contains(&name);
-    let kinds = BrowserKind::wanted()?;
+    let kinds = if arguments.names == [Name::Manifest] { Vec::new() } else { BrowserKind::wanted()? };
     let mut all = Vec::new();
     let mut done = |figures: Vec<Figure>| {
         if arguments.json {
@@ -80,22 +88,27 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
         all.extend(figures);
     };
     eprintln!("load average at the start: {}", load()?);
+    if wanted(Name::Manifest) {
+        let keystead = arguments.keystead.as_deref().context("--keystead is needed")?;
+        done(manifest::bench(keystead, arguments.element_web.as_deref(), arguments.runs)?);
+    }
+    let bare = || arguments.bare.as_deref().context("--bare is needed");
     if wanted(Name::Wasm) {
         done(vec![size(&arguments.size)?]);
         for kind in &kinds {
-            done(cold_start::bench(*kind, &arguments.bare, arguments.runs).await?);
+            done(cold_start::bench(*kind, bare()?, arguments.runs).await?);
         }
     }
     if wanted(Name::Seal) {
         let gpg = Gpg::new()?;
         for kind in &kinds {
-            done(seal::bench(&gpg, *kind, &arguments.bare, arguments.runs).await?);
+            done(seal::bench(&gpg, *kind, bare()?, arguments.runs).await?);
         }
     }
     if wanted(Name::Bootstrap) {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
-            done(bootstrap::bench(&company, *kind, &arguments.bare, arguments.runs).await?);
+            done(bootstrap::bench(&company, *kind, bare()?, arguments.runs).await?);
         }
     }
     eprintln!("load average at the end: {}", load()?);
