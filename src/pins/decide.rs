@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Decision {
-    /// All of what was shown is right: the identity, if that changed, and these devices with these keys.
+    /// What was shown is right: the identity, if that changed; else these devices with these keys.
     Accept {
         /// What was shown; what has changed since is not accepted.
         shown: Shown,
@@ -115,7 +115,9 @@ impl PeerRecord {
             Some(_) => return Err(DecideError::Invalid),
         }
         self.change = None;
-        for id in shown.devices.keys() {
+        // A security code says who somebody is, and nothing of devices: the identity vouches for them, or they are asked about.
+        let devices = shown.devices.keys().filter(|_| shown.identity.is_none());
+        for id in devices {
             let Some(pin) = self.devices.get_mut(id) else { continue };
             pin.keys = pin.offered.take().unwrap_or_else(|| pin.keys.clone());
             pin.standing = Standing::Accepted;

@@ -54,12 +54,14 @@ pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<O
     let people: BTreeSet<UserId> = body.entries().filter_map(|entry| UserId::parse(&entry.user).ok()).collect();
     book.load(io, people.iter()).await?;
     let mut asked = BTreeSet::new();
+    // Whatever a homeserver does meanwhile: one that answers something else each time makes nobody wait for ever.
+    let deadline = io.now().plus(SETTLES_WITHIN);
     loop {
         let now = io.now();
         let ask = |entry: &Entry<'_>| {
             let (user, device) = names(entry)?;
             let known = book.records.get(&user);
-            let again = known.is_some_and(|record| settles(record, &device, now));
+            let again = now < deadline && known.is_some_and(|record| settles(record, &device, now));
             // A device that was signed a moment ago is sent secrets only once: nothing is held without having asked.
             let first = !asked.contains(&user);
             let held = !pins.exempt.contains(&user) && !passes(book, pins, entry);
@@ -116,7 +118,8 @@ fn passes(book: &Book, pins: &Pins, entry: &Entry<'_>) -> bool {
 
 /// May what holds a device back be over in a moment?
 fn settles(record: &PeerRecord, device: &DeviceId, now: UnixMillis) -> bool {
-    let fresh = |at: UnixMillis| now.since(at) < SETTLES_WITHIN;
+    // What a clock that was set back has put into the future is old.
+    let fresh = |at: UnixMillis| at <= now && now.since(at) < SETTLES_WITHIN;
     let pin = record.devices.get(device);
     let unsigned = pin.filter(|pin| pin.standing == Standing::Unvouched).map(|pin| pin.first_seen);
     let changes = record.change.iter().chain(pin.and_then(|pin| pin.change.as_ref()));

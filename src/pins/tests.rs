@@ -225,6 +225,12 @@ fn every_attack_has_its_verdict_and_gets_no_key_until_it_is_accepted() {
         assert!(view.held && view.acceptable && view.severity >= Severity::Warning, "{name}: {view:?}");
         let shown = view.shown.clone();
         world.decide("@bob:a", &Decision::Accept { shown: shown.clone(), compared: false }).unwrap();
+        // Devices that the accepted identity does not vouch for are another question.
+        if let Some(rest) = world.people().first() {
+            assert!(shown.identity.is_some() && !world.gets("@bob:a", ghost, 66), "{name}: accepted unseen");
+            let shown = rest.shown.clone();
+            world.decide("@bob:a", &Decision::Accept { shown, compared: false }).unwrap();
+        }
         assert!(world.discarded() >= 1, "{name}: the next message has a new key");
         assert!(world.gets("@bob:a", ghost, 66), "{name}: accepted");
         assert!(world.people().is_empty(), "{name}: {:?}", world.people());
@@ -262,6 +268,33 @@ fn a_new_identity_is_shown_with_both_codes_and_only_what_was_shown_is_accepted()
     assert_eq!(world.book().records[&third.user()].trust(), Trust::Compared);
     assert_eq!(world.observe(&third.answer()), ["KS-PIN-IDENTITY"]);
     assert_eq!(world.people()[0].severity, Severity::Critical, "the one before was compared");
+}
+
+#[test]
+fn a_compared_code_accepts_no_device_that_the_new_identity_does_not_vouch_for() {
+    let (mut world, _) = pinned();
+    let mut other = Person::new("@bob:a", 90);
+    other.add_device("NEW", 65, true);
+    other.add_device("GHOST", 66, false);
+    world.homeserver(other.answer());
+    world.observe(&other.answer());
+    world.later();
+    assert!(!world.gets("@bob:a", "NEW", 65) && !world.gets("@bob:a", "GHOST", 66));
+    let shown = world.people()[0].shown.clone();
+    world.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+    assert!(world.gets("@bob:a", "NEW", 65), "vouched for");
+    assert!(!world.gets("@bob:a", "GHOST", 66), "the code said nothing of it");
+    assert_eq!(world.people()[0].code.as_str(), "KS-PIN-DEVICE");
+}
+
+#[test]
+fn a_homeserver_that_answers_something_else_each_time_holds_nobody_up() {
+    let (mut world, _) = pinned();
+    world.observe(&Person::new("@bob:a", 80).answer());
+    world.homeserver_in_turn((1..100).map(|n| Person::new("@bob:a", 80 + n % 2).answer()));
+    let before = world.now();
+    assert!(!world.gets("@bob:a", "PHONE", 10));
+    assert!(world.now().since(before) <= 2 * super::SETTLES_WITHIN);
 }
 
 #[test]

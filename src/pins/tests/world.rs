@@ -215,6 +215,15 @@ impl World {
         self.answers = std::iter::repeat_n(before, times).chain([answer]).collect();
     }
 
+    /// One after the other.
+    pub(super) fn homeserver_in_turn(&mut self, answers: impl Iterator<Item = Value>) {
+        self.answers = answers.collect();
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        self.now
+    }
+
     /// Whatever may settle has settled.
     pub(super) fn later(&mut self) {
         self.now = self.now.plus(2 * crate::pins::SETTLES_WITHIN);
