@@ -66,6 +66,8 @@ pub enum Event {
         /// Theirs, or not.
         accepted: bool,
     },
+    /// The person had this browser forget the account's keys.
+    Wiped,
     /// The person said that a certificate is, or is not, theirs.
     RecipientAnswered {
         /// The certificate.

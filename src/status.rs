@@ -222,6 +222,9 @@ pub struct DeploymentView {
     pub permitted: bool,
     /// How far things are.
     pub progress: Progress,
+    /// Does this browser hold keys of an account here: of the one that is logged in, else of any?
+    #[serde(default)]
+    pub holds_keys: bool,
 }
 
 /// All that the popup shows.
@@ -349,6 +352,14 @@ pub enum PageRequest {
         origin: Origin,
         /// Of which account.
         account: UserId,
+    },
+    /// This browser is to forget the keys of an account; of all there, where none is named. Answered with [`Status`] when
+    /// that is done.
+    Wipe {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: Option<UserId>,
     },
     /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
     /// browser starts the extension anew for that, the next run. Answered with [`Status`].

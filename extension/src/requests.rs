@@ -13,7 +13,7 @@ use keystead_core::{
 use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::{adapter::webextension, background::State, deployment, driver::Driver, policy};
+use crate::{adapter::webextension, background::State, deployment, driver::Driver, policy, sessions};
 
 /// How long a run may take to note that a recovery key was kept.
 const NOTED_WITHIN: Duration = Duration::from_secs(20);
@@ -40,6 +40,7 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
             let put_off = driver.run(|io| restore::foreign::put_off(io, &origin, &account)).await;
             deployment::report(&state, &origin, put_off.map_err(|_| Refusal::NotSaved)?);
         }
+        PageRequest::Wipe { origin, account } => sessions::wipe(&state, &origin, account).await?,
         PageRequest::WishGnupg { origin, account } => {
             let device = last_device(&state, &origin, &account).await.ok_or(Refusal::NotSaved)?;
             let mut driver = Driver::new(&state, &origin, &account);
@@ -137,11 +138,13 @@ async fn status(state: &Rc<State>) -> Status {
             Some(_) => progress,
             None => Progress { state: Stage::SignedOut, ..Progress::default() },
         };
+        let holds_keys = sessions::hold_keys(state, &deployment.origin, account.as_ref()).await;
         deployments.push(DeploymentView {
             origin: deployment.origin.clone(),
             account,
             permitted: webextension::holds_hosts(&hosts).await,
             progress,
+            holds_keys,
         });
     }
     Status { policy: source, policy_problem: problem, deployments }

@@ -8,9 +8,11 @@ use keystead_core::{
         login::{self, Login, LoginError},
         logout::{self, Logout},
         record::AccountRecord,
+        wipe,
     },
+    error::Code,
     ident::{Origin, UserId},
-    status::{Progress, State as Stage},
+    status::{Progress, Refusal, Reply, State as Stage},
     store::Store,
     time::UnixMillis,
 };
@@ -251,7 +253,42 @@ pub(crate) async fn sweep(state: &Rc<State>) {
         let due = Driver::new(state, &origin, &user_id).run(|io| logout::overdue(io, logout)).await;
         next = due.ok().flatten().into_iter().chain(next).min();
     }
+    // Where that fails, what was removed goes from the disk at another time.
+    let _ = state.database.scrub().await;
     come_back(next).await;
+}
+
+/// Has this browser forget the keys of an account; of all of a deployment, where none is named.
+pub(crate) async fn wipe(state: &Rc<State>, origin: &Origin, account: Option<UserId>) -> Reply<()> {
+    for (origin, user) in concerned(state, origin, account.as_ref()).await {
+        // What is under way must not put back what goes.
+        state.end_session(&origin, &user);
+        let wiped = Driver::new(state, &origin, &user).run(|io| wipe::wipe(io, &origin, &user)).await;
+        wiped.map_err(|_| Refusal::NotSaved)?;
+    }
+    state.database.scrub().await.map_err(|_| Refusal::NotSaved)?;
+    if account.is_some() {
+        let problem = Some((Code::RecVaultLost, clock::now()));
+        deployment::report(state, origin, Progress { state: Stage::Foreign, problem, ..Progress::default() });
+    }
+    Ok(())
+}
+
+/// Does this browser hold keys of an account; of any of a deployment, where none is named?
+pub(crate) async fn hold_keys(state: &Rc<State>, origin: &Origin, account: Option<&UserId>) -> bool {
+    for (origin, user) in concerned(state, origin, account).await {
+        if Driver::new(state, &origin, &user).run(wipe::holds_keys).await.unwrap_or(true) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn concerned(state: &State, origin: &Origin, account: Option<&UserId>) -> Vec<(Origin, UserId)> {
+    match account {
+        Some(user) => vec![(origin.clone(), user.clone())],
+        None => accounts(state, Some(origin)).await,
+    }
 }
 
 async fn come_back(at: Option<UnixMillis>) {

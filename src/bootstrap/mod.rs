@@ -34,6 +34,7 @@ pub mod record;
 pub mod seal;
 mod settle;
 pub mod switch;
+pub mod wipe;
 
 use std::time::Duration;
 

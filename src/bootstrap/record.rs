@@ -447,6 +447,13 @@ impl AccountRecord {
         }
     }
 
+    /// What remains when the person has this browser forget the account's keys: what was seen, above all the pin.
+    pub fn forget_keys(&mut self) {
+        self.end_session();
+        self.keys.clear();
+        (self.browser, self.believed, self.not_now, self.paused, self.ended_at) = Default::default();
+    }
+
     /// What remains when the session ends: what was seen, and no way to a recovery key.
     pub fn end_session(&mut self) {
         self.begun = None;

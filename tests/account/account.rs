@@ -15,12 +15,14 @@ use keystead_core::{
         login::{self, Login},
         pair::Typed,
         record::AccountRecord,
+        wipe,
     },
     bridge,
     effect::{
         Answer, Effect, HttpResponse, Io, NativeCommand, NativeError, PageAnswer, PageCommand, Readiness, Run, Step,
         TransportError,
     },
+    error::Code,
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::{PublicKey, PublishedIdentity},
     matrix::KeysQueryResponse,
@@ -259,6 +261,15 @@ impl Account {
         let origin = origin();
         let said = self.drive(|io| AccountRecord::believe(io, &origin, &self.user, master_key, accept));
         said.await.ok().unwrap().unwrap();
+    }
+
+    /// The person has this browser forget the account's keys; `None` where the process died.
+    pub(crate) async fn wipe(&self, fault: Option<Fault>) -> Option<Result<(), Code>> {
+        self.trace.borrow_mut().clear();
+        self.fault.set(fault);
+        let wiped = self.drive(|io| wipe::wipe(io, &self.session_origin, &self.user)).await.ok();
+        self.fault.set(None);
+        wiped.map(|wiped| wiped.map_err(|stop| stop.code))
     }
 
     /// The person does not want to open somebody else's secret storage now.

@@ -13,4 +13,5 @@ mod restore;
 mod roster;
 mod turns;
 mod two_writers;
+mod wipe;
 mod world;

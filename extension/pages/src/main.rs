@@ -26,6 +26,7 @@ fn main() {
             Route::Confirm(origin) => view::confirm::show(stage, origin).await,
             Route::Keep(origin) => view::keep::show(stage, origin).await,
             Route::Recover(origin) => view::recover::show(stage, origin).await,
+            Route::Phone(origin) => view::phone::show(&stage, &origin).await,
         }
     });
 }

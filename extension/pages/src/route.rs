@@ -1,5 +1,5 @@
 //! Which view is wanted: `#popup` (also without a hash), `#options`, `#confirm?origin=…`, `#keep?origin=…`,
-//! `#recover?origin=…`.
+//! `#recover?origin=…`, `#phone?origin=…`.
 
 use keystead_core::ident::Origin;
 
@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Keep(Origin),
     /// Open the account's history on this browser.
     Recover(Origin),
+    /// Bring in a phone, or another app.
+    Phone(Origin),
 }
 
 impl Route {
@@ -32,6 +34,7 @@ impl Route {
             ("confirm", Some(origin)) => Self::Confirm(origin),
             ("keep", Some(origin)) => Self::Keep(origin),
             ("recover", Some(origin)) => Self::Recover(origin),
+            ("phone", Some(origin)) => Self::Phone(origin),
             _ => Self::Popup,
         }
     }
@@ -49,6 +52,7 @@ impl Route {
             Self::Confirm(origin) => about("confirm", origin),
             Self::Keep(origin) => about("keep", origin),
             Self::Recover(origin) => about("recover", origin),
+            Self::Phone(origin) => about("phone", origin),
         }
     }
 }
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn every_view_has_a_hash_that_leads_to_it() {
         let origin = Origin::parse("http://localhost:8080").unwrap();
-        let about = [Route::Confirm, Route::Keep, Route::Recover].map(|view| view(origin.clone()));
+        let about = [Route::Confirm, Route::Keep, Route::Recover, Route::Phone].map(|view| view(origin.clone()));
         for route in [Route::Popup, Route::Options].into_iter().chain(about) {
             assert_eq!(Route::parse(&route.hash()), route);
         }

@@ -8,6 +8,7 @@ mod foreign;
 mod gnupg;
 mod same_browser;
 mod scene;
+mod wipe;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
         by_hand::add(company, kind, rows);
         foreign::add(company, kind, rows);
         gnupg::add(company, kind, rows);
+        wipe::add(company, kind, rows);
     })
     .await
 }

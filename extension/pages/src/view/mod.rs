@@ -5,6 +5,7 @@ pub(crate) mod confirm;
 mod headline;
 pub(crate) mod keep;
 pub(crate) mod options;
+pub(crate) mod phone;
 pub(crate) mod popup;
 pub(crate) mod recover;
 

@@ -186,7 +186,38 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
                 .child(el("time").attr("data-unix-ms", &proven.0.to_string()).text(&text::moment(proven))),
         );
     }
-    card
+    card.children(more(at, shown, bell))
+}
+
+/// What a person may do besides, each at a second press at the earliest.
+fn more(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
+    let works = shown.permitted && shown.progress.state == State::Complete;
+    let phone = works.then(|| {
+        let hash = Route::Phone(shown.origin.clone()).hash();
+        let open = button(&format!("phone-{at}"), &Msg("phone_open").text(), move || browser::open_tab(&hash));
+        el("div").class("buttons").child(open)
+    });
+    let wipe = shown.holds_keys.then(|| {
+        let (origin, account, bell) = (shown.origin.clone(), shown.account.clone(), bell.clone());
+        let now = button(&format!("wipe-{at}"), &Msg("wipe_now").text(), move || {
+            let request = PageRequest::Wipe { origin: origin.clone(), account: account.clone() };
+            let bell = bell.clone();
+            spawn_local(async move {
+                let _ = browser::ask::<Status>(&request).await;
+                bell.ring();
+            });
+        });
+        el("details")
+            .id(&format!("wiping-{at}"))
+            .child(el("summary").text(&Msg("wipe_open").text()))
+            .child(el("p").text(&Msg("wipe_does").text()))
+            .child(el("p").text(&Msg("wipe_then").text()))
+            .child(el("div").class("buttons").child(now.class("danger")))
+    });
+    if phone.is_none() && wipe.is_none() {
+        return None;
+    }
+    Some(el("div").class("more").children(phone).children(wipe))
 }
 
 fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {
