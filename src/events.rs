@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     bootstrap::record::RecordError,
     effect::{Answer, Effect, Io, StoreCommand},
+    error::Code,
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     matrix::base64,
@@ -65,6 +66,20 @@ pub enum Event {
         master_key: PublicKey,
         /// Theirs, or not.
         accepted: bool,
+    },
+    /// The person tested the sealed recovery.
+    Drilled {
+        /// The secret storage key's id.
+        key_id: KeyId,
+        /// What was wrong.
+        problem: Option<Code>,
+    },
+    /// The person's own certificate vouches for the identity that a recovery key opens.
+    Witnessed {
+        /// The secret storage key's id.
+        key_id: KeyId,
+        /// The certificate.
+        fingerprint: Fingerprint,
     },
     /// The person had this browser forget the account's keys.
     Wiped,

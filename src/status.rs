@@ -7,6 +7,7 @@ use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
+    restore::drill::Drill,
     secret::SecretText,
     time::UnixMillis,
 };
@@ -225,6 +226,21 @@ pub struct DeploymentView {
     /// Does this browser hold keys of an account here: of the one that is logged in, else of any?
     #[serde(default)]
     pub holds_keys: bool,
+    /// How the last test of the backup ended, if there was one.
+    #[serde(default)]
+    pub drill: Option<Drill>,
+    /// Is it time to test the backup?
+    #[serde(default)]
+    pub drill_due: bool,
+}
+
+/// What there is to be tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillStart {
+    /// The sealed recovery, ASCII-armored; absent where the person keeps the recovery key.
+    pub message: Option<String>,
+    /// Does the policy name GnuPG's host?
+    pub gnupg: bool,
 }
 
 /// All that the popup shows.
@@ -360,6 +376,19 @@ pub enum PageRequest {
         origin: Origin,
         /// Of which account.
         account: Option<UserId>,
+    },
+    /// What there is to be tested; answered with [`DrillStart`], or with the code of what is wrong.
+    DrillStart {
+        /// Of which deployment.
+        origin: Origin,
+    },
+    /// Test the backup: with what the person opened, else with GnuPG. Answered with [`Drill`], or with the code of what was
+    /// wrong before there was anything to compare.
+    Drill {
+        /// Of which deployment.
+        origin: Origin,
+        /// The text. Sent within the extension only.
+        given: Option<Typed>,
     },
     /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
     /// browser starts the extension anew for that, the next run. Answered with [`Status`].

@@ -19,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::{
     adapter::webextension::{self, Tab},
     background::State,
+    drill,
     driver::Driver,
     pages,
     protocol::Session,
@@ -43,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) to_keep: Option<ToKeep>,
     /// What the person gave to restore with.
     given: Option<SecretText>,
+    /// It is time to test the backup.
+    pub(crate) drill_due: bool,
     running: bool,
     /// A run is wanted.
     wanted: bool,
@@ -101,7 +104,11 @@ async fn run(state: &Rc<State>, origin: &Origin) {
         } else if let Some(setup) = setup(state, origin, asked, |session| session.ready) {
             cover_pages(state, origin, false);
             let user = setup.user_id.clone();
-            Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await
+            let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
+            if outcome.progress.state == Stage::Complete {
+                drill::remind(state, origin, &user).await;
+            }
+            outcome
         } else if let Some(setup) = setup(state, origin, asked, |session| session.unverified) {
             restore(state, origin, setup).await
         } else {
@@ -136,6 +143,17 @@ async fn restore(state: &Rc<State>, origin: &Origin, setup: Setup) -> Outcome {
 /// Is something under way that does not wait for the person?
 pub(crate) fn is_working(state: &State, origin: &Origin) -> bool {
     state.live(origin, |live| live.running && live.to_keep.is_none())
+}
+
+/// What a test of the backup is told; `None` where nobody is logged in. A background that was only just started is told first
+/// who is.
+pub(crate) async fn ready(state: &Rc<State>, origin: &Origin) -> Option<Setup> {
+    let now = || setup(state, origin, true, |session| session.ready);
+    if let Some(setup) = now() {
+        return Some(setup);
+    }
+    retry(state, origin).await;
+    now()
 }
 
 /// What a run is told; `None` where nobody is logged in and confirmed in a page that is as far as it must be.
@@ -173,7 +191,8 @@ pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
     state.live(origin, |live| live.progress = progress);
     state.changed();
     let known = |origin: &Origin| pages::deployment(state, origin).is_some();
-    let calls = |(origin, live): (&Origin, &Live)| live.account.is_some() && live.progress.calls() && known(origin);
+    let asks = |live: &Live| live.progress.calls() || (live.drill_due && live.progress.state == Stage::Complete);
+    let calls = |(origin, live): (&Origin, &Live)| live.account.is_some() && asks(live) && known(origin);
     let calls = state.deployments.borrow().iter().any(calls);
     spawn_local(async move {
         webextension::set_badge(if calls { "!" } else { "" }, "#b3541e").await;

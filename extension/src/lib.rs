@@ -9,6 +9,7 @@ mod adapter;
 mod asks;
 mod background;
 mod deployment;
+mod drill;
 mod driver;
 mod pages;
 mod policy;

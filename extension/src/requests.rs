@@ -7,13 +7,13 @@ use keystead_core::{
     ident::{DeviceId, KeyId, Origin, UserId},
     policy::Policy,
     restore,
-    status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status},
+    status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status, Typed},
     store::Store,
 };
 use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::{adapter::webextension, background::State, deployment, driver::Driver, policy, sessions};
+use crate::{adapter::webextension, background::State, deployment, drill, driver::Driver, policy, sessions};
 
 /// How long a run may take to note that a recovery key was kept.
 const NOTED_WITHIN: Duration = Duration::from_secs(20);
@@ -41,6 +41,14 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
             deployment::report(&state, &origin, put_off.map_err(|_| Refusal::NotSaved)?);
         }
         PageRequest::Wipe { origin, account } => sessions::wipe(&state, &origin, account).await?,
+        PageRequest::DrillStart { origin } => {
+            let started = drill::start(&state, &origin).await.ok_or(Refusal::NotAsked)?;
+            return serde_json::to_value(started).map_err(|_| Refusal::Form);
+        }
+        PageRequest::Drill { origin, given } => {
+            let drilled = drill::run(&state, &origin, given.map(Typed::into_secret)).await;
+            return serde_json::to_value(drilled.ok_or(Refusal::NotAsked)?).map_err(|_| Refusal::Form);
+        }
         PageRequest::WishGnupg { origin, account } => {
             let device = last_device(&state, &origin, &account).await.ok_or(Refusal::NotSaved)?;
             let mut driver = Driver::new(&state, &origin, &account);
@@ -119,7 +127,7 @@ async fn last_device(state: &State, origin: &Origin, account: &UserId) -> Option
     devices.into_iter().max_by_key(|(_, seen)| seen.since).map(|(device, _)| device)
 }
 
-async fn record(state: &State, origin: &Origin, account: &UserId) -> Option<AccountRecord> {
+pub(crate) async fn record(state: &State, origin: &Origin, account: &UserId) -> Option<AccountRecord> {
     let saved = state.database.get(&AccountRecord::store_key(origin, account)).await.ok()??;
     AccountRecord::parse(&saved).ok()
 }
@@ -139,12 +147,15 @@ async fn status(state: &Rc<State>) -> Status {
             None => Progress { state: Stage::SignedOut, ..Progress::default() },
         };
         let holds_keys = sessions::hold_keys(state, &deployment.origin, account.as_ref()).await;
+        let (last, drill_due) = drill::last(state, &deployment.origin, account.as_ref()).await;
         deployments.push(DeploymentView {
             origin: deployment.origin.clone(),
             account,
             permitted: webextension::holds_hosts(&hosts).await,
             progress,
             holds_keys,
+            drill: last,
+            drill_due,
         });
     }
     Status { policy: source, policy_problem: problem, deployments }

@@ -15,6 +15,7 @@ use crate::{
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedRecovery},
+    restore::drill::Drill,
     status::RecipientView,
     time::UnixMillis,
 };
@@ -150,6 +151,9 @@ pub struct AccountRecord {
     /// When the person said *not now* to opening somebody else's secret storage.
     #[serde(default)]
     pub not_now: Option<UnixMillis>,
+    /// How the last test of the backup ended.
+    #[serde(default)]
+    pub drill: Option<Drill>,
     /// A master key that the person said is theirs, at a restore.
     #[serde(default)]
     pub believed: Option<PublicKey>,
@@ -232,6 +236,7 @@ impl AccountRecord {
             opened: None,
             lent: None,
             not_now: None,
+            drill: None,
             believed: None,
             replaced: Vec::new(),
             backup_replaced: false,
@@ -451,6 +456,7 @@ impl AccountRecord {
     pub fn forget_keys(&mut self) {
         self.end_session();
         self.keys.clear();
+        self.drill = None;
         (self.browser, self.believed, self.not_now, self.paused, self.ended_at) = Default::default();
     }
 

@@ -128,6 +128,10 @@ pub struct RecoveryEntry {
     /// The sealed recovery; absent where the person keeps the recovery key.
     #[serde(flatten)]
     pub sealed: Option<SealedRecovery>,
+    /// The owner's signature over the account, the key id and the master key, ASCII-armored
+    /// ([`crate::restore::witness::Statement`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
     /// The recovery key under the wrapping keys of the browsers that hold it, by the browser's id
     /// ([`crate::bootstrap::record::AccountRecord::browser`]); a copy opens nothing without its browser.
     #[serde(default)]

@@ -1,8 +1,10 @@
 //! Whose identity it is that a recovery key opens.
 //!
 //! Threat: a sealed recovery is encrypted *to* a person, by anyone. [`MasterKeyBelieved`] can only be had from this
-//! browser's own pin, from the roster, or from the person, who was shown the security code.
+//! browser's own pin, from the roster, from a signature by the person's own certificate ([`super::witness`]), or from the
+//! person, who was shown the security code.
 
+use super::{find::Found, witness};
 use crate::{
     bootstrap::{End, Scene, look::LookError, recipients, record::AccountRecord},
     error::Code,
@@ -24,9 +26,10 @@ impl MasterKeyBelieved {
 /// Finds out who vouches for the master key; asks the person where nobody does.
 pub(super) async fn believe(
     scene: &Scene<'_>,
-    record: &AccountRecord,
-    master_key: &PublicKey,
+    record: &mut AccountRecord,
+    found: &Found,
 ) -> Result<MasterKeyBelieved, End> {
+    let master_key = found.published.identity.master();
     if let Some(pinned) = &record.master_key {
         return if pinned == master_key {
             Ok(MasterKeyBelieved(*master_key))
@@ -39,6 +42,9 @@ pub(super) async fn believe(
         return Err(LookError::OtherIdentity.into());
     }
     if in_roster.is_some() || record.believed.as_ref() == Some(master_key) {
+        return Ok(MasterKeyBelieved(*master_key));
+    }
+    if witness::vouches(scene, record, found).await? {
         return Ok(MasterKeyBelieved(*master_key));
     }
     let account = scene.setup.user_id.clone();

@@ -5,7 +5,7 @@
 //! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `find.rs` |
 //! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs`, `gnupg.rs`, `foreign.rs` |
 //! | prove | [`SecretsProven`]: every secret opened, and derives what is published | `bootstrap/prove.rs` |
-//! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs` |
+//! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs`, `witness.rs` |
 //! | restore | the client takes its secrets over the bridge | here |
 //!
 //! Threat: a homeserver that makes an identity, a backup and secret storage of its own, and seals the recovery key for
@@ -14,10 +14,12 @@
 //! that has seen another identity in place never follows.
 
 pub mod believe;
+pub mod drill;
 pub mod find;
 pub mod foreign;
 pub mod gnupg;
 pub mod open;
+pub mod witness;
 
 use crate::{
     bootstrap::{
@@ -25,7 +27,7 @@ use crate::{
         look::LookError,
         pause::{self, Flow},
         prove::{self, SecretsProven},
-        record::{AccountRecord, KeyStatus},
+        record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
         switch::SwitchError,
     },
     effect::{Answer, Effect, Io, PageAnswer, PageCommand},
@@ -89,9 +91,20 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let opened = open::open(scene, &mut record, &found, way).await?;
     scene.show(progress, StepName::Prove).await;
     let proven = prove::secrets(scene, opened.key(), &found.published).await?;
-    let believed = believe::believe(scene, &record, found.published.identity.master()).await?;
+    let believed = believe::believe(scene, &mut record, &found).await?;
     scene.show(progress, StepName::Store).await;
     restore(scene, &mut record, &found, opened, proven, believed).await
+}
+
+/// Where GnuPG opened the sealed recovery, and the identity is believed, the person's own certificate says so from now on: the
+/// next new browser need not ask. Where that fails nothing is lost.
+async fn sign(scene: &Scene<'_>, record: &mut AccountRecord, key: &VaultKey) {
+    let tried = record.devices.get(&scene.setup.device_id).and_then(|device| device.gnupg);
+    if tried == Some(GnupgTried::Opened)
+        && let Some(signer) = drill::holder(scene, key).await
+    {
+        let _ = drill::bear_witness(scene, record, key, Some(&signer)).await;
+    }
 }
 
 /// Puts the key in force on this browser, and has the client take its secrets.
@@ -137,7 +150,9 @@ async fn restore(
             && identity.vouched_devices().any(|device| device.device_id() == device_id)
         {
             let event = Event::Restored { key_id: found.key_id.clone(), device_id: device_id.clone() };
-            return Ok(events::note(scene.io, origin, user_id, event).await?);
+            events::note(scene.io, origin, user_id, event).await?;
+            sign(scene, record, &key).await;
+            return Ok(());
         }
         scene.io.ask(Effect::SleepUntil(scene.io.now().plus(VOUCHED_PAUSE))).await;
     }

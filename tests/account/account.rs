@@ -32,7 +32,10 @@ use keystead_core::{
         sealed::{self, SealedDocument, SealedNames},
         secret_name,
     },
-    restore::{self, Way},
+    restore::{
+        self, Way,
+        drill::{self, Drill},
+    },
     secret::SecretText,
     store::MemoryStore,
     time::UnixMillis,
@@ -263,6 +266,14 @@ impl Account {
         said.await.ok().unwrap().unwrap();
     }
 
+    /// The person tests the backup: with what was opened elsewhere, else with GnuPG.
+    pub(crate) async fn drill(&self, world: &World, given: Option<SecretText>) -> Result<Drill, Code> {
+        self.trace.borrow_mut().clear();
+        self.fault.set(None);
+        let setup = self.setup(world);
+        self.drive(|io| drill::run(io, setup, given)).await.ok().unwrap()
+    }
+
     /// The person has this browser forget the account's keys; `None` where the process died.
     pub(crate) async fn wipe(&self, fault: Option<Fault>) -> Option<Result<(), Code>> {
         self.trace.borrow_mut().clear();
@@ -329,7 +340,7 @@ impl Account {
         world.synapse.call(Method::POST, path, token, Some(&body)).await.unwrap().ok().unwrap();
     }
 
-    fn time(&self) -> UnixMillis {
+    pub(crate) fn time(&self) -> UnixMillis {
         UnixMillis(self.now.get())
     }
 

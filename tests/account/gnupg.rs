@@ -25,7 +25,7 @@ async fn on_a_new_browser(world: &World) -> Account {
     first.elsewhere(world).await
 }
 
-fn gnupg_of(world: &World) -> NativeHost {
+pub(crate) fn gnupg_of(world: &World) -> NativeHost {
     NativeHost::new(gpgme_json().unwrap()).env("GNUPGHOME", world.gpg.home()).env("LC_ALL", "C.UTF-8")
 }
 

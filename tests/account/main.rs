@@ -5,6 +5,7 @@
 mod account;
 mod adopt;
 mod crash;
+mod drill;
 mod element;
 mod foreign;
 mod gnupg;

@@ -27,6 +27,7 @@ fn main() {
             Route::Keep(origin) => view::keep::show(stage, origin).await,
             Route::Recover(origin) => view::recover::show(stage, origin).await,
             Route::Phone(origin) => view::phone::show(&stage, &origin).await,
+            Route::Drill(origin) => view::drill::show(stage, origin).await,
         }
     });
 }

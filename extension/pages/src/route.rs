@@ -1,5 +1,5 @@
 //! Which view is wanted: `#popup` (also without a hash), `#options`, `#confirm?origin=…`, `#keep?origin=…`,
-//! `#recover?origin=…`, `#phone?origin=…`.
+//! `#recover?origin=…`, `#phone?origin=…`, `#drill?origin=…`.
 
 use keystead_core::ident::Origin;
 
@@ -18,6 +18,8 @@ pub(crate) enum Route {
     Recover(Origin),
     /// Bring in a phone, or another app.
     Phone(Origin),
+    /// Test the backup.
+    Drill(Origin),
 }
 
 impl Route {
@@ -35,6 +37,7 @@ impl Route {
             ("keep", Some(origin)) => Self::Keep(origin),
             ("recover", Some(origin)) => Self::Recover(origin),
             ("phone", Some(origin)) => Self::Phone(origin),
+            ("drill", Some(origin)) => Self::Drill(origin),
             _ => Self::Popup,
         }
     }
@@ -53,6 +56,7 @@ impl Route {
             Self::Keep(origin) => about("keep", origin),
             Self::Recover(origin) => about("recover", origin),
             Self::Phone(origin) => about("phone", origin),
+            Self::Drill(origin) => about("drill", origin),
         }
     }
 }
@@ -64,7 +68,8 @@ mod tests {
     #[test]
     fn every_view_has_a_hash_that_leads_to_it() {
         let origin = Origin::parse("http://localhost:8080").unwrap();
-        let about = [Route::Confirm, Route::Keep, Route::Recover, Route::Phone].map(|view| view(origin.clone()));
+        let about =
+            [Route::Confirm, Route::Keep, Route::Recover, Route::Phone, Route::Drill].map(|view| view(origin.clone()));
         for route in [Route::Popup, Route::Options].into_iter().chain(about) {
             assert_eq!(Route::parse(&route.hash()), route);
         }

@@ -2,6 +2,7 @@
 
 mod adopt;
 pub(crate) mod confirm;
+pub(crate) mod drill;
 mod headline;
 pub(crate) mod keep;
 pub(crate) mod options;
@@ -12,6 +13,7 @@ pub(crate) mod recover;
 use keystead_core::{
     error::Code,
     ident::{Fingerprint, Origin},
+    restore::drill::Drill,
     status::{DeploymentView, State, Status},
 };
 
@@ -48,6 +50,17 @@ fn deployment<'s>(status: &'s Status, origin: &Origin) -> Option<&'s DeploymentV
 /// Is it still open how an account stands? So it is while a background has only just been started.
 fn is_open(shown: &DeploymentView) -> bool {
     matches!(shown.progress.state, State::NoPolicy | State::SignedOut | State::Working)
+}
+
+/// How the last test of the backup ended.
+fn last_drill(drill: Option<&Drill>) -> String {
+    match drill {
+        None => Msg("drill_never").text(),
+        Some(Drill { at, problem: None, .. }) => Msg("drill_passed").with(&[&text::moment(*at)]),
+        Some(Drill { at, problem: Some(code), .. }) => {
+            format!("{} {}", Msg("drill_failed").with(&[&text::moment(*at)]), text::sentence(*code))
+        }
+    }
 }
 
 /// A full page: whose it is, what it is about, and the rest.

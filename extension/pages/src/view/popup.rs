@@ -192,10 +192,19 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
 /// What a person may do besides, each at a second press at the earliest.
 fn more(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
     let works = shown.permitted && shown.progress.state == State::Complete;
-    let phone = works.then(|| {
-        let hash = Route::Phone(shown.origin.clone()).hash();
-        let open = button(&format!("phone-{at}"), &Msg("phone_open").text(), move || browser::open_tab(&hash));
-        el("div").class("buttons").child(open)
+    let offers = works.then(|| {
+        let to = |id: &str, label: Msg, route: Route| {
+            button(&format!("{id}-{at}"), &label.text(), move || browser::open_tab(&route.hash()))
+        };
+        let test = to("drill", Msg("drill_open"), Route::Drill(shown.origin.clone()));
+        let test = if shown.drill_due { test.class("primary") } else { test };
+        let phone = to("phone", Msg("phone_open"), Route::Phone(shown.origin.clone()));
+        let due = shown.drill_due.then(|| el("p").class("due").text(&Msg("drill_due").text()));
+        el("div")
+            .class("offers")
+            .children(due)
+            .child(el("p").class("small").text(&super::last_drill(shown.drill.as_ref())))
+            .child(el("div").class("buttons").child(test).child(phone))
     });
     let wipe = shown.holds_keys.then(|| {
         let (origin, account, bell) = (shown.origin.clone(), shown.account.clone(), bell.clone());
@@ -214,10 +223,10 @@ fn more(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
             .child(el("p").text(&Msg("wipe_then").text()))
             .child(el("div").class("buttons").child(now.class("danger")))
     });
-    if phone.is_none() && wipe.is_none() {
+    if offers.is_none() && wipe.is_none() {
         return None;
     }
-    Some(el("div").class("more").children(phone).children(wipe))
+    Some(el("div").class("more").children(offers).children(wipe))
 }
 
 fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {

@@ -31,7 +31,7 @@ pub(super) const FIELD: &str = "opened";
 const FILE: &str = "sealed-recovery.asc";
 
 /// The permission to speak to GnuPG.
-const NATIVE_MESSAGING: &str = "nativeMessaging";
+pub(super) const NATIVE_MESSAGING: &str = "nativeMessaging";
 
 struct Recover {
     stage: Rc<Stage>,
@@ -77,7 +77,7 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
 }
 
 /// What stands in the field, which is empty afterwards.
-fn take_typed() -> SecretText {
+pub(super) fn take_typed() -> SecretText {
     let field = gloo::utils::document().get_element_by_id(FIELD).map(JsCast::unchecked_into::<HtmlTextAreaElement>);
     let typed = field.as_ref().map(HtmlTextAreaElement::value).unwrap_or_default();
     if let Some(field) = field {
@@ -221,7 +221,7 @@ impl Recover {
 }
 
 /// The field for the one text that opens everything.
-fn field() -> El {
+pub(super) fn field() -> El {
     el("textarea")
         .id(FIELD)
         .class("secret")
@@ -233,7 +233,7 @@ fn field() -> El {
 }
 
 /// What is wrong with what was typed, and where.
-fn trouble(code: Code, group: Option<usize>) -> String {
+pub(super) fn trouble(code: Code, group: Option<usize>) -> String {
     let place = group.map(|group| Msg("recover_group").with(&[&group.to_string()]));
     std::iter::once(text::sentence(code)).chain(place).collect::<Vec<_>>().join(" ")
 }
@@ -255,7 +255,7 @@ fn ask_to_open(
         .class("body")
         .child(el("p").class("lead").text(&Msg("recover_intro").with(&[account.as_str()])))
         .children(gnupg.map(|gnupg| with_gnupg(page, account, gnupg)))
-        .children(message.map(|message| sealed(page, message)))
+        .children(message.map(|message| sealed(&page.stage, message)))
         .child(enter)
         .child(el("p").id("trouble").class("trouble").text(wrong))
         .child(el("div").class("buttons").child(page.send_button()));
@@ -279,17 +279,17 @@ fn with_gnupg(page: &Rc<Recover>, account: &UserId, gnupg: &GnupgView) -> El {
 }
 
 /// The armored message, and three ways to open it.
-fn sealed(page: &Rc<Recover>, message: &str) -> El {
-    let (copied, stage) = (message.to_owned(), page.stage.clone());
+pub(super) fn sealed(stage: &Rc<Stage>, message: &str) -> El {
+    let (copied, said) = (message.to_owned(), stage.clone());
     let copy = button("copy", &Msg("recover_copy").text(), move || {
         let writing = gloo::utils::window().navigator().clipboard().write_text(&copied);
-        let stage = stage.clone();
+        let stage = said.clone();
         spawn_local(async move {
             let done = JsFuture::from(writing).await.is_ok();
             stage.tell("said", &if done { Msg("recover_copied") } else { Msg("recover_copy_failed") }.text());
         });
     });
-    let (saved, stage) = (message.to_owned(), page.stage.clone());
+    let (saved, stage) = (message.to_owned(), stage.clone());
     let save = button("save", &Msg("recover_save").text(), move || {
         browser::save_file(FILE, "application/pgp-encrypted", &saved);
         stage.tell("said", &Msg("recover_saved").text());
