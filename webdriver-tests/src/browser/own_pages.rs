@@ -197,6 +197,26 @@ impl Browser {
         Ok(self.session().screenshot(to).await?)
     }
 
+    /// Has pages believe that the person likes them dark, or light.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn prefer_dark(&self, dark: bool) -> Result<()> {
+        match self.kind {
+            BrowserKind::Chromium => {
+                let value = if dark { "dark" } else { "light" };
+                let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+                self.session().cdp().send_raw("Emulation.setEmulatedMedia", media).await?;
+            }
+            BrowserKind::Firefox => {
+                let script =
+                    "Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', arguments[0]);";
+                in_chrome(self.session(), script, vec![json!(i32::from(!dark))]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A picture of the extension's popup, in the popup's own size.
     ///
     /// # Errors

@@ -30,6 +30,21 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// Does something on the page on which the backup is tested: its field and its message are the same.
+    ///
+    /// # Errors
+    /// As for [`Browser::on_recover_page`].
+    pub async fn on_drill_page<T>(
+        &self,
+        element: &str,
+        act: impl AsyncFnOnce(&RecoverPage<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let path = format!("pages/page.html#drill?origin={element}");
+        self.in_own_page_at(&path, async |session| act(&RecoverPage(session)).await).await
+    }
+}
+
 impl RecoverPage<'_> {
     /// The element that a selector finds, once it is there.
     ///

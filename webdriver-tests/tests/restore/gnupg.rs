@@ -12,6 +12,7 @@ use crate::scene::{Scene, set_up};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "GnuPG: a new browser opens history by itself", by_itself(company, kind));
+    rows.add(kind, "GnuPG: once the person's certificate vouches, no browser asks again", vouched(company, kind));
     rows.add(kind, "GnuPG: what it fails for is said, and trying again opens history", again(company, kind));
 }
 
@@ -43,6 +44,40 @@ async fn by_itself(company: &Company, kind: BrowserKind) -> Result<()> {
     browser.log_in(&scene.desk.element.url(), &scene.ann.localpart, &scene.ann.password).await?;
     scene.is_whole(company, &browser).await?;
     browser.quit().await
+}
+
+/// The first restore with GnuPG asks whose identity it is, and has the certificate say so; the next one asks nothing.
+async fn vouched(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (scene, first) = set_up(company, kind, json!({})).await?;
+    first.quit().await?;
+    let laptop = laptop(company, &scene).await?;
+    let element = scene.desk.element.url();
+    let browser = connected(kind, company.policy(&scene.desk), &laptop, true).await?;
+    browser.log_in(&element, &scene.ann.localpart, &scene.ann.password).await?;
+    browser.wait_for_state(State::Believe, PATIENCE).await?;
+    browser.on_recover_page(&element, async |page| page.believe().await).await?;
+    scene.is_whole(company, &browser).await?;
+    let before = output_dir()?.join(format!("drill-{}.png", kind.name()));
+    let after = output_dir()?.join(format!("drill-good-{}.png", kind.name()));
+    browser
+        .on_drill_page(&element, async |page| {
+            page.find("#opened").await?;
+            page.picture(&before).await?;
+            page.find("#gnupg").await?.click().await?;
+            page.find(".outcome #close, .outcome + .buttons #close").await?;
+            Ok(page.picture(&after).await?)
+        })
+        .await?;
+    let entry = company.account_data(&scene.ann).await?["io.keystead.recovery"]["keys"].take();
+    let witness = entry.as_object().and_then(|keys| keys.values().next()?["witness"].as_str().map(str::to_owned));
+    ensure!(witness.is_some_and(|text| text.contains("PGP SIGNATURE")), "no signature lies beside the sealed recovery");
+    browser.picture_of_popup(&output_dir()?.join(format!("popup-tested-{}.png", kind.name()))).await?;
+    browser.quit().await?;
+
+    let next = connected(kind, company.policy(&scene.desk), &laptop, true).await?;
+    next.log_in(&element, &scene.ann.localpart, &scene.ann.password).await?;
+    scene.is_whole(company, &next).await?;
+    next.quit().await
 }
 
 async fn again(company: &Company, kind: BrowserKind) -> Result<()> {

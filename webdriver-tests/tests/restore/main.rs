@@ -6,6 +6,7 @@
 mod by_hand;
 mod foreign;
 mod gnupg;
+mod pages;
 mod same_browser;
 mod scene;
 mod wipe;
@@ -22,6 +23,7 @@ async fn main() -> ExitCode {
         foreign::add(company, kind, rows);
         gnupg::add(company, kind, rows);
         wipe::add(company, kind, rows);
+        pages::add(company, kind, rows);
     })
     .await
 }
