@@ -221,7 +221,7 @@ async fn end(state: &Rc<State>, origin: &Origin, who: &Who) {
         Logout { origin, user_id: &who.user_id, device_id: Some(&who.device_id), retention: state.retention() };
     let ended = Driver::new(state, origin, &who.user_id).run(|io| logout::end(io, logout)).await;
     if ended.is_ok() {
-        sweep(state).await;
+        clear_away(state).await;
     }
 }
 
@@ -241,8 +241,15 @@ async fn end_others(state: &Rc<State>, origin: &Origin, user: &UserId) {
         swept |= ended.is_ok();
     }
     if swept {
-        sweep(state).await;
+        clear_away(state).await;
     }
+}
+
+/// The same, where something may have been removed; then that goes from the disk as well.
+pub(crate) async fn clear_away(state: &Rc<State>) {
+    sweep(state).await;
+    // Where that fails, it goes with what is removed next.
+    let _ = state.database.scrub().await;
 }
 
 /// Removes the wrapping keys whose time is over.
@@ -253,8 +260,6 @@ pub(crate) async fn sweep(state: &Rc<State>) {
         let due = Driver::new(state, &origin, &user_id).run(|io| logout::overdue(io, logout)).await;
         next = due.ok().flatten().into_iter().chain(next).min();
     }
-    // Where that fails, what was removed goes from the disk at another time.
-    let _ = state.database.scrub().await;
     come_back(next).await;
 }
 
