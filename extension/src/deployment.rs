@@ -252,7 +252,7 @@ pub(crate) async fn recover(state: &Rc<State>, origin: &Origin, text: SecretText
 pub(crate) fn alarm(state: &Rc<State>, name: &str) {
     let state = Rc::clone(state);
     if name == sessions::RETENTION {
-        return spawn_local(async move { sessions::clear_away(&state).await });
+        return spawn_local(async move { sessions::sweep(&state).await });
     }
     let Ok(origin) = Origin::parse(name) else { return };
     spawn_local(async move {

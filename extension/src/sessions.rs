@@ -221,7 +221,7 @@ async fn end(state: &Rc<State>, origin: &Origin, who: &Who) {
         Logout { origin, user_id: &who.user_id, device_id: Some(&who.device_id), retention: state.retention() };
     let ended = Driver::new(state, origin, &who.user_id).run(|io| logout::end(io, logout)).await;
     if ended.is_ok() {
-        clear_away(state).await;
+        sweep(state).await;
     }
 }
 
@@ -241,15 +241,8 @@ async fn end_others(state: &Rc<State>, origin: &Origin, user: &UserId) {
         swept |= ended.is_ok();
     }
     if swept {
-        clear_away(state).await;
+        sweep(state).await;
     }
-}
-
-/// The same, where something may have been removed; then that goes from the disk as well.
-pub(crate) async fn clear_away(state: &Rc<State>) {
-    sweep(state).await;
-    // Where that fails, it goes with what is removed next.
-    let _ = state.database.scrub().await;
 }
 
 /// Removes the wrapping keys whose time is over.
@@ -271,7 +264,6 @@ pub(crate) async fn wipe(state: &Rc<State>, origin: &Origin, account: Option<Use
         let wiped = Driver::new(state, &origin, &user).run(|io| wipe::wipe(io, &origin, &user)).await;
         wiped.map_err(|_| Refusal::NotSaved)?;
     }
-    state.database.scrub().await.map_err(|_| Refusal::NotSaved)?;
     if account.is_some() {
         let problem = Some((Code::RecVaultLost, clock::now()));
         deployment::report(state, origin, Progress { state: Stage::Foreign, problem, ..Progress::default() });

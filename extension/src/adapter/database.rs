@@ -96,22 +96,6 @@ impl Database {
         completion(&transaction).await
     }
 
-    /// Has the browser write both stores anew, so that what was removed from them goes from the disk as well: a deletion alone
-    /// is only noted behind the bytes that it deletes, and Chromium tidies up when a store is emptied.
-    pub(crate) async fn scrub(&self) -> Result<(), JsValue> {
-        for store in [RECORDS, WRAPPING_KEYS] {
-            let (transaction, objects) = self.begin(store)?;
-            let keys: Array = answer(&objects.get_all_keys()?).await?.dyn_into()?;
-            let values: Array = answer(&objects.get_all()?).await?.dyn_into()?;
-            objects.clear()?;
-            for (key, value) in keys.iter().zip(values.iter()) {
-                objects.put_with_key(&value, &key)?;
-            }
-            completion(&transaction).await?;
-        }
-        Ok(())
-    }
-
     /// Begins a transaction that is on the disk when it is complete.
     fn begin(&self, store: &str) -> Result<(IdbTransaction, IdbObjectStore), JsValue> {
         let options = Object::new();
