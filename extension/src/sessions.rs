@@ -264,6 +264,7 @@ pub(crate) async fn wipe(state: &Rc<State>, origin: &Origin, account: Option<Use
         let wiped = Driver::new(state, &origin, &user).run(|io| wipe::wipe(io, &origin, &user)).await;
         wiped.map_err(|_| Refusal::NotSaved)?;
     }
+    state.live(origin, |live| live.to_keep = None);
     if account.is_some() {
         let problem = Some((Code::RecVaultLost, clock::now()));
         deployment::report(state, origin, Progress { state: Stage::Foreign, problem, ..Progress::default() });

@@ -65,7 +65,7 @@ async fn vouched(company: &Company, kind: BrowserKind) -> Result<()> {
             page.picture(&before).await?;
             page.find("#gnupg").await?.click().await?;
             page.find(".outcome #close, .outcome + .buttons #close").await?;
-            Ok(page.picture(&after).await?)
+            page.picture(&after).await
         })
         .await?;
     let entry = company.account_data(&scene.ann).await?["io.keystead.recovery"]["keys"].take();
