@@ -183,6 +183,9 @@ pub enum PageCommand {
     },
     /// Have the client make a new key backup, signed by its own identity.
     MakeBackup,
+    /// Have the client take all that is in its key backup, and make a new one with a new key in its place, signed by its own
+    /// identity. The new key comes through the bridge.
+    RenewBackup,
     /// Have the client make one authenticated call (it refreshes its token if it must) and hand over the token it has.
     RenewToken,
     /// Ask the client whether this session itself has what is to be stored.
@@ -314,6 +317,7 @@ impl Effect {
             Self::Page(PageCommand::Restore) => "page restore".into(),
             Self::Page(PageCommand::MakeIdentity { .. }) => "page make_identity".into(),
             Self::Page(PageCommand::MakeBackup) => "page make_backup".into(),
+            Self::Page(PageCommand::RenewBackup) => "page renew_backup".into(),
             Self::Page(PageCommand::RenewToken) => "page renew_token".into(),
             Self::Page(PageCommand::Readiness) => "page readiness".into(),
             Self::Page(PageCommand::DiscardSessions) => "page discard_sessions".into(),

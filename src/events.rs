@@ -13,6 +13,7 @@ use crate::{
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     matrix::base64,
+    rotate,
     time::UnixMillis,
 };
 
@@ -44,6 +45,24 @@ pub enum Event {
         /// The session's device.
         device_id: DeviceId,
     },
+    /// A certificate that the sealed recovery is to be readable by was shown to the person for the first time.
+    RecipientAnnounced {
+        /// The certificate.
+        fingerprint: Fingerprint,
+        /// It is not used before.
+        from: UnixMillis,
+    },
+    /// A recovery key took the place of another one.
+    Rotated {
+        /// The id of the key that was in force.
+        from: KeyId,
+        /// The id of the key that is.
+        to: KeyId,
+        /// Why.
+        reasons: Vec<rotate::Reason>,
+    },
+    /// There is a key backup with a key that was never under an older recovery key.
+    BackupRenewed,
     /// A sealed recovery that had been in place was gone or altered, and was written again.
     SealedRecoveryLost,
     /// A default key that had been in place was gone, and was published again.

@@ -20,6 +20,7 @@ pub mod pins;
 pub mod policy;
 pub mod recovery;
 pub mod restore;
+pub mod rotate;
 pub mod secret;
 pub mod signed;
 pub mod status;

@@ -8,6 +8,7 @@ use crate::{
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     restore::drill::Drill,
+    rotate::Compromised,
     secret::SecretText,
     time::UnixMillis,
 };
@@ -110,14 +111,41 @@ pub struct Progress {
     pub retry_at: Option<UnixMillis>,
     /// What is asked of the person.
     pub question: Option<Question>,
+    /// What is to be known of recipients, and of a rotation.
+    pub rotation: RotationView,
+}
+
+/// What is to be known of the recipients, and of a rotation ([`crate::rotate`]).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RotationView {
+    /// Who will be able to open the sealed recovery.
+    pub upcoming: Vec<Upcoming>,
+    /// Whose certificate expires soon, or has expired, and when.
+    pub expiring: Vec<(RecipientView, UnixMillis)>,
+    /// Somebody may hold a recovery key of before.
+    pub compromised: Option<Compromised>,
+    /// Why one who is not to open the sealed recovery any more still does, and since when it waits.
+    pub problem: Option<(Code, UnixMillis)>,
+}
+
+/// A recipient that is to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upcoming {
+    /// Which.
+    pub recipient: RecipientView,
+    /// It is not used before.
+    pub from: UnixMillis,
 }
 
 impl Progress {
-    /// Must the person be called? For a question, and for trouble that does not pass by itself.
+    /// Must the person be called? For a question, for a recipient that is to come, and for trouble that does not pass by itself.
     #[must_use]
     pub fn calls(&self) -> bool {
         let passes = self.retry_at.is_some() && self.problem.is_some_and(|(code, _)| PASSING.contains(&code));
-        self.question.is_some() || (self.state == State::Failed && !passes)
+        let RotationView { upcoming, compromised, problem, .. } = &self.rotation;
+        let told = !upcoming.is_empty() || compromised.is_some() || problem.is_some();
+        self.question.is_some() || told || (self.state == State::Failed && !passes)
     }
 }
 
@@ -408,6 +436,13 @@ pub enum PageRequest {
         master_key: PublicKey,
         /// Yes or no.
         accept: bool,
+    },
+    /// The person read what a compromise means; answered with [`Status`].
+    CompromiseRead {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: UserId,
     },
     /// Try again now; answered with [`Status`].
     Retry {

@@ -299,9 +299,10 @@ fn beside_refused_certificates_the_one_acceptable_is_chosen() {
     let crowd = ["id-wrong", "expired", "weak-sha1", "sign-only"].map(|name| vector(name).remove(0));
     let others: Vec<_> = crowd.into_iter().filter(|c| c.fingerprint() != good().fingerprint()).collect();
     assert!(others.len() >= 3);
-    let looked = Looked { certificates: [others.clone(), vec![good()]].concat(), problems: vec![] };
+    let looked =
+        Looked { certificates: [others.clone(), vec![good()]].concat(), problems: vec![], ..Looked::default() };
     assert_eq!(outcome(&looked), Ok(good().fingerprint().as_str().to_owned()));
-    let looked = Looked { certificates: others, problems: vec![] };
+    let looked = Looked { certificates: others, problems: vec![], ..Looked::default() };
     assert_eq!(outcome(&looked), Err(Code::DirNoEncryption), "the nearest to acceptance gives the reason");
 }
 

@@ -205,6 +205,7 @@ impl Machine {
             sealed_proven_at: None,
             proven_at: Some(now),
             beside: None,
+            replaces: None,
         };
         let (origin, mut record) = (origin(), self.record().await);
         let change = |record: &mut AccountRecord| record.keys.push(current.clone());

@@ -66,6 +66,13 @@ const commands = {
       if (answer.own) throw new Error("not stored");
     }
   },
+  async renew_backup() {
+    const crypto = currentClient().getCrypto();
+    // A new backup removes the old one: what only that has would be lost.
+    const { total, imported } = await crypto.restoreKeyBackup();
+    if (imported !== total) throw new Error("the backup cannot be read");
+    await crypto.resetKeyBackup();
+  },
   make_backup: () => currentClient().getCrypto().resetKeyBackup(),
   // What Element itself does after "use recovery key", with secret storage served by the background.
   async restore() {

@@ -6,7 +6,7 @@ use keystead_core::{
     bootstrap::record::AccountRecord,
     ident::{DeviceId, KeyId, Origin, UserId},
     policy::Policy,
-    restore,
+    restore, rotate,
     status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status, Typed},
     store::Store,
 };
@@ -64,6 +64,12 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
             let mut driver = Driver::new(&state, &origin, &account);
             let saved = driver.run(|io| AccountRecord::believe(io, &origin, &account, master_key, accept)).await;
             saved.map_err(|_| Refusal::NotSaved)?;
+            deployment::retry(&state, &origin).await;
+        }
+        PageRequest::CompromiseRead { origin, account } => {
+            let mut driver = Driver::new(&state, &origin, &account);
+            let read = driver.run(|io| rotate::read_by_person(io, &origin, &account)).await;
+            read.map_err(|_| Refusal::NotSaved)?;
             deployment::retry(&state, &origin).await;
         }
         PageRequest::OwnPolicy => return Ok(policy::own(&state.database).await.unwrap_or(Value::Null)),

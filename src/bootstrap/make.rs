@@ -5,7 +5,7 @@
 
 use super::{
     End, Scene,
-    look::{LookError, Looked},
+    look::{Found, LookError, Looked},
     recipients::Chosen,
     record::{AccountRecord, KeyStatus, VaultKey},
 };
@@ -61,6 +61,12 @@ impl Made {
         Self::usable(record.proven(held).or_else(|| record.pending())?, held, identity)
     }
 
+    /// The key that an earlier run made to replace the one in force, and did not get into force.
+    #[must_use]
+    pub(crate) fn resume_replacement(record: &AccountRecord, held: &[KeyId], identity: &PublicKey) -> Option<Self> {
+        Self::usable(record.replacement()?, held, identity)
+    }
+
     fn usable(key: &VaultKey, held: &[KeyId], identity: &PublicKey) -> Option<Self> {
         let whole = key.wrapped.is_some() && held.contains(&key.id) && (key.sealed.is_some() || key.kept);
         (whole && key.master_key == *identity).then(|| Self(key.id.clone()))
@@ -98,31 +104,49 @@ impl Made {
     }
 }
 
+/// Which place a new key is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// That of the account's first.
+    Empty,
+    /// Beside somebody else's default key.
+    Beside(String),
+    /// That of ours.
+    Of(KeyId),
+}
+
+impl Place {
+    /// In what was found at a first set-up.
+    pub(super) fn of(found: &Found) -> Self {
+        found.beside().map_or(Self::Empty, |id| Self::Beside(id.to_owned()))
+    }
+}
+
 /// Makes everything, and records it.
-pub(super) async fn make(
+pub(crate) async fn make(
     scene: &Scene<'_>,
     record: &mut AccountRecord,
-    looked: &Looked,
+    master_key: PublicKey,
+    place: Place,
     chosen: Chosen,
 ) -> Result<Made, End> {
-    // What an earlier run left behind was never published.
+    // What an earlier run left behind was never in force.
     let stale: Vec<_> = record.keys.iter().filter(|k| k.status == KeyStatus::Pending).map(|k| k.id.clone()).collect();
     for id in &stale {
         forget(scene, id).await?;
     }
     if !stale.is_empty() {
-        let gone = |record: &mut AccountRecord| record.keys.retain(|k| !stale.contains(&k.id));
+        let gone = |record: &mut AccountRecord| {
+            record.rotation.leftovers.extend(stale.iter().cloned());
+            record.keys.retain(|k| !stale.contains(&k.id));
+        };
         record.change(scene.io, &scene.setup.origin, gone).await?;
     }
 
     let key = RecoveryKey::make_random().map_err(|_| MakeError::Randomness)?;
     let id = make_key_id()?;
     let description = KeyDescription::make(&key.derive_keys("")).map_err(|_| MakeError::Randomness)?;
-    let names = SealedNames {
-        user_id: scene.setup.user_id.clone(),
-        key_id: id.clone(),
-        master_key: *looked.published.identity.master(),
-    };
+    let names = SealedNames { user_id: scene.setup.user_id.clone(), key_id: id.clone(), master_key };
     let views = chosen.views();
     let (accepted, to_keep) = match chosen {
         Chosen::Sealed(recipients) => (recipients, None),
@@ -155,13 +179,14 @@ pub(super) async fn make(
         status: KeyStatus::Pending,
         wrapped: Some(wrapped),
         description,
-        master_key: *looked.published.identity.master(),
+        master_key,
         sealed,
         recipients: views,
         kept,
         sealed_proven_at: None,
         proven_at: None,
-        beside: looked.found.beside().map(str::to_owned),
+        beside: if let Place::Beside(id) = &place { Some(id.clone()) } else { None },
+        replaces: if let Place::Of(id) = &place { Some(id.clone()) } else { None },
     };
     let browser = make_letters(16)?;
     let add = |record: &mut AccountRecord| {

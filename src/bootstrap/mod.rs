@@ -46,13 +46,15 @@ use crate::{
     matrix::homeserver::{Homeserver, Stop},
     policy::Policy,
     restore,
+    rotate::{self, UnderWay},
     status::{Progress, Question, State, StepName},
     time::UnixMillis,
 };
 
 use look::Found;
+use make::Place;
 use pause::Flow;
-use record::AccountRecord;
+use record::{AccountRecord, VaultKey};
 
 /// How soon a run that could not finish is tried again, unless the server says otherwise.
 const RETRY: Duration = Duration::from_secs(60);
@@ -237,7 +239,8 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
             scene.show(progress, StepName::Recipients).await;
             let chosen = recipients::choose(scene, &mut record, progress).await?;
             scene.show(progress, StepName::Make).await;
-            make::make(scene, &mut record, &looked, chosen).await?
+            let master_key = *looked.published.identity.master();
+            make::make(scene, &mut record, master_key, Place::of(&looked.found), chosen).await?
         }
     };
     progress.recipients.clone_from(&made.key(&record)?.recipients);
@@ -254,8 +257,9 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
     let switched = switch::switch(scene, &mut record, made, &looked, &safe, adopted.as_ref()).await?;
 
     scene.show(progress, StepName::Store).await;
+    let renewed = record.rotation.renewed_backup(looked.published.backup.version());
     let mut changed = switched.was_switched_now();
-    if adopted.is_none() && (changed || !prove::all_present(&looked, switched.key_id())) {
+    if adopted.is_none() && (changed || renewed || !prove::all_present(&looked, switched.key_id())) {
         switch::store_secrets(scene, &switched).await?;
         changed = true;
     }
@@ -263,11 +267,12 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
     scene.show(progress, StepName::Prove).await;
     let proven = prove::prove(scene, &record, &switched).await?;
     complete(scene, &mut record, switched, safe, proven, changed).await?;
-    Ok(record.settle_at)
+    let next = rotate::check(scene, &mut record, &looked.published, &held, progress).await?;
+    Ok(Some(record.settle_at.map_or(next, |at| at.min(next))))
 }
 
 /// The end: takes the proof that the recovery key is safe and the proof that it opens everything.
-async fn complete(
+pub(crate) async fn complete(
     scene: &Scene<'_>,
     record: &mut AccountRecord,
     switched: switch::Switched,
@@ -280,14 +285,18 @@ async fn complete(
         return Err(look::LookError::OtherIdentity.into());
     }
     // What came before is of no more use, now that its successor is proven.
-    let retired: Vec<_> = record.keys.iter().filter(|k| k.id != *switched.key_id()).map(|k| k.id.clone()).collect();
+    let next = record.replacement().map(|key| key.id.clone());
+    let before = |key: &&VaultKey| key.id != *switched.key_id() && Some(&key.id) != next.as_ref();
+    let retired: Vec<_> = record.keys.iter().filter(before).map(|k| k.id.clone()).collect();
     for id in &retired {
         make::forget(scene, id).await?;
     }
     let key = record.key(switched.key_id());
     let first = key.is_some_and(|key| key.proven_at.is_none());
+    let recipients = key.map(|key| key.recipients.clone()).unwrap_or_default();
+    let rotated = record.rotation.under_way.clone().filter(|under_way| retired.contains(&under_way.from));
     let beside = key.and_then(|key| KeyId::parse(key.beside.as_deref()?).ok());
-    let now = scene.io.now();
+    let (now, checked) = (scene.io.now(), rotate::checked(scene));
     if let Some(lent) = &record.lent {
         make::forget(scene, &lent.id).await?;
     }
@@ -297,12 +306,24 @@ async fn complete(
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
         record.settle_at = settle::next(record.settle_at, changed, now);
         record.keys.retain(|k| !retired.contains(&k.id));
+        record.rotation.leftovers.extend(retired.iter().cloned());
+        if first {
+            // It was only just looked who may open it.
+            record.rotation.checked = Some(checked.clone());
+        }
+        if rotated.is_some() {
+            record.rotation.complete(&recipients, now);
+        }
         let replaced = retired.iter().chain(&beside).filter(|id| !record.replaced.contains(id));
         record.replaced.extend(replaced.cloned().collect::<Vec<_>>());
     };
     record.change(scene.io, &scene.setup.origin, completed).await?;
     if first {
         let event = Event::Proven { key_id: switched.key_id().clone() };
+        events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, event).await?;
+    }
+    if let Some(UnderWay { from, reasons, .. }) = rotated {
+        let event = Event::Rotated { from, to: switched.key_id().clone(), reasons };
         events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, event).await?;
     }
     Ok(())

@@ -4,8 +4,6 @@
 //! another key, a seed that is not the published one. [`SecretsProven`] can only be had by opening all four secrets
 //! through the vault and comparing what they derive with what is published.
 
-use serde_json::Value;
-
 use super::{
     End, Scene, look,
     look::Looked,
@@ -136,6 +134,21 @@ pub(crate) async fn secrets(scene: &Scene<'_>, key: &VaultKey, published: &Publi
     Ok(SecretsProven(*published.identity.master()))
 }
 
+/// The same, of documents that were read with others.
+pub(crate) async fn documents(
+    scene: &Scene<'_>,
+    key: &VaultKey,
+    published: &Published,
+    read: impl Fn(&str) -> Option<SecretDocument>,
+) -> Result<SecretsProven, End> {
+    let derived = derive(scene.io, key, "").await?;
+    key.description.verify(&derived).map_err(|_| ProveError::Description)?;
+    for name in secret_name::ALL {
+        open_one(scene.io, key, published, name, &read(name).ok_or(ProveError::Missing)?).await?;
+    }
+    Ok(SecretsProven(*published.identity.master()))
+}
+
 /// What the server publishes of the account, its signatures checked.
 pub(crate) struct Published {
     pub(crate) identity: PublishedIdentity,
@@ -193,14 +206,21 @@ async fn open_read(
     let mut opened = Vec::new();
     for (response, name) in responses.iter().zip(secret_name::ALL) {
         let document: SecretDocument = account_data::read_get(response)?.ok_or(ProveError::Missing)?;
-        let entry = document.entry(&key.id).map_err(|_| ProveError::Unopened)?.ok_or(ProveError::Missing)?;
-        let secret = entry.decrypt(&derive(io, key, name).await?).map_err(|_| ProveError::Unopened)?;
-        if !fits(name, &secret, published) {
-            return Err(ProveError::Mismatch.into());
-        }
-        opened.push(secret);
+        opened.push(open_one(io, key, published, name, &document).await?);
     }
     if opened.len() == secret_name::ALL.len() { Ok(opened) } else { Err(ProveError::Missing.into()) }
+}
+
+async fn open_one(
+    io: &Io,
+    key: &VaultKey,
+    published: &Published,
+    name: &str,
+    document: &SecretDocument,
+) -> Result<SecretText, Stop> {
+    let entry = document.entry(&key.id).map_err(|_| ProveError::Unopened)?.ok_or(ProveError::Missing)?;
+    let secret = entry.decrypt(&derive(io, key, name).await?).map_err(|_| ProveError::Unopened)?;
+    if fits(name, &secret, published) { Ok(secret) } else { Err(ProveError::Mismatch.into()) }
 }
 
 /// Is this the secret whose public half is published under this name? For other names nothing is published: yes.
@@ -226,15 +246,14 @@ pub(crate) async fn derive(io: &Io, key: &VaultKey, info: &str) -> Result<Derive
     }
 }
 
-/// A secret document as it will be written: what was there, and the new entry.
-pub(crate) fn with_entry(
-    document: Option<SecretDocument>,
+/// Puts the entry of a key into a secret document.
+pub(crate) fn enter(
+    document: &mut SecretDocument,
     id: &KeyId,
     derived: &DerivedKeys,
     secret: &SecretText,
-) -> Result<Value, Stop> {
-    let mut document = document.unwrap_or_default();
+) -> Result<(), VaultError> {
     let entry = EncryptedSecret::encrypt(derived, secret).map_err(|_| VaultError::Failed)?;
     document.set_entry(id, &entry);
-    serde_json::to_value(&document).map_err(|_| Stop { code: Code::NetAnswer, not_before: None })
+    Ok(())
 }

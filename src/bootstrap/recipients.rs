@@ -71,7 +71,7 @@ pub(super) async fn choose(
     if sources.hkp.is_empty() && !sources.wkd {
         return Ok(Chosen::Kept(escrow));
     }
-    match own(scene, record, &organisation, progress).await {
+    match own(scene, record, &organisation, progress, &[]).await {
         Ok(own) => Ok(Chosen::Sealed(std::iter::once((Role::Own, own)).chain(escrow).collect())),
         Err(End::Stop(Stop { code, .. })) if missing(code) => match policy.on_missing() {
             OnMissing::Escrow if !escrow.is_empty() => Ok(Chosen::Sealed(escrow)),
@@ -80,6 +80,38 @@ pub(super) async fn choose(
         },
         Err(other) => Err(other),
     }
+}
+
+/// Who may open a sealed recovery now, where an account has one.
+pub(crate) struct Now {
+    /// The account's owner's certificate, or why there is none; `None` where no directory is asked for one.
+    pub(crate) own: Option<Result<RecipientAccepted, End>>,
+    /// The organisation's that may be used now.
+    pub(crate) escrow: Vec<(Role, RecipientAccepted)>,
+    /// All that the policy names for the organisation.
+    pub(crate) escrow_named: Vec<Fingerprint>,
+    /// What is known of the certificates, whoever's they are.
+    pub(crate) certificates: Vec<Certificate>,
+}
+
+/// Looks again who may open the sealed recovery. `already` are those that the person, the policy or the rule accepted on
+/// this browser before: nobody is asked about them again.
+pub(crate) async fn now(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    progress: &mut Progress,
+    already: &[Fingerprint],
+) -> Result<Now, End> {
+    let organisation = Organisation::read(scene, record).await?;
+    let sources = scene.setup.policy.directory_config();
+    let own = match sources.hkp.is_empty() && !sources.wkd {
+        true => None,
+        false => Some(own(scene, record, &organisation, progress, already).await),
+    };
+    let (escrow, mut certificates) = organisation.escrow_in_use(scene, record);
+    let escrow_named = certificates.iter().map(Certificate::fingerprint).collect();
+    certificates.extend(known::read(record)?);
+    Ok(Now { own, escrow, escrow_named, certificates })
 }
 
 /// Does the directory simply have nothing for the person, as opposed to having something that is not to be trusted?
@@ -108,6 +140,7 @@ async fn own(
     record: &mut AccountRecord,
     organisation: &Organisation,
     progress: &mut Progress,
+    already: &[Fingerprint],
 ) -> Result<RecipientAccepted, End> {
     let setup = scene.setup;
     let entry = organisation.person(scene, progress).await?;
@@ -137,7 +170,7 @@ async fn own(
             Err(other) => return Err(other),
         };
         let certificate = accepted.fingerprint();
-        if silent || meant.confirmed().contains(certificate) {
+        if silent || meant.confirmed().contains(certificate) || already.contains(certificate) {
             return Ok(accepted);
         }
         if login.as_ref().is_some_and(|device| device.refused.contains(certificate)) {

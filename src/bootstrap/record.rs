@@ -16,6 +16,7 @@ use crate::{
     identity::PublicKey,
     recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedRecovery},
     restore::drill::Drill,
+    rotate::Rotation,
     status::RecipientView,
     time::UnixMillis,
 };
@@ -58,6 +59,9 @@ pub struct VaultKey {
     /// The default key that it was made beside, by its id: somebody else's, which goes on opening what it opens.
     #[serde(default)]
     pub beside: Option<String>,
+    /// The key of ours that it is to replace ([`crate::rotate`]).
+    #[serde(default)]
+    pub replaces: Option<KeyId>,
 }
 
 /// A device of this browser: one session, from login to logout.
@@ -183,6 +187,9 @@ pub struct AccountRecord {
     /// When the account is to be looked at again, because another browser may have written over what was switched to.
     #[serde(default)]
     pub settle_at: Option<UnixMillis>,
+    /// What is known of the recipients, and of rotations.
+    #[serde(default)]
+    pub rotation: Rotation,
     /// When the last session ended, while the wrapping keys of it are still here.
     #[serde(default)]
     pub ended_at: Option<UnixMillis>,
@@ -247,6 +254,7 @@ impl AccountRecord {
             paused: None,
             trouble: None,
             settle_at: None,
+            rotation: Rotation::new(),
             ended_at: None,
             saved: None,
         }
@@ -435,6 +443,13 @@ impl AccountRecord {
     #[must_use]
     pub fn pending(&self) -> Option<&VaultKey> {
         self.keys.iter().find(|k| k.status == KeyStatus::Pending)
+    }
+
+    /// A key that was made to replace the one in force, and has not done so yet.
+    #[must_use]
+    pub fn replacement(&self) -> Option<&VaultKey> {
+        let current = self.current()?;
+        self.keys.iter().find(|k| k.status == KeyStatus::Pending && k.replaces.as_ref() == Some(&current.id))
     }
 
     /// Notes that a certificate was seen revoked. One that is not `meant` by anybody but a directory's word is noted only

@@ -14,10 +14,11 @@ use super::{
     record::{AccountRecord, VaultKey},
 };
 use crate::{
-    effect::Effect,
+    effect::{Effect, HttpRequest},
     error::{Code, Coded},
     events::{self, Event},
-    matrix::account_data,
+    ident::KeyId,
+    matrix::{account_data, homeserver::Stop},
     recovery::{
         WrappedRecoveryKey,
         sealed::{self, SealedDocument},
@@ -88,14 +89,39 @@ pub(super) async fn seal(
     if !there {
         write(scene, &wanted).await?;
     }
-    let now = scene.io.now();
-    let proven = |record: &mut AccountRecord| record.update(&key.id, |key| key.sealed_proven_at = Some(now));
-    record.change(scene.io, &scene.setup.origin, proven).await?;
-    Ok(if key.sealed.is_some() {
+    proven(scene, record, &key.id).await?;
+    Ok(safe(&key))
+}
+
+fn safe(key: &VaultKey) -> RecoverySafe {
+    if key.sealed.is_some() {
         RecoverySafe::Sealed(SealedRecoveryProven(()))
     } else {
         RecoverySafe::Kept(RecoveryKeyKept(()))
-    })
+    }
+}
+
+/// Notes that the sealed recovery was found as it was written.
+pub(crate) async fn proven(scene: &Scene<'_>, record: &mut AccountRecord, id: &KeyId) -> Result<(), End> {
+    let now = scene.io.now();
+    let proven = |record: &mut AccountRecord| record.update(id, |key| key.sealed_proven_at = Some(now));
+    Ok(record.change(scene.io, &scene.setup.origin, proven).await?)
+}
+
+/// The proof, where the document as it was read says of the key what it must.
+pub(crate) fn found(record: &AccountRecord, key: &VaultKey, document: &SealedDocument) -> Option<RecoverySafe> {
+    let there = Wanted::of(record, key).is_ok_and(|wanted| wanted.is_in(document));
+    (there && (key.sealed.is_some() || key.kept)).then(|| safe(key))
+}
+
+/// The write that has the document say it.
+pub(crate) fn entry(
+    scene: &Scene<'_>,
+    record: &AccountRecord,
+    key: &VaultKey,
+    document: SealedDocument,
+) -> Result<HttpRequest, End> {
+    Ok(put(scene, &Wanted::of(record, key)?, document)?)
 }
 
 /// What account data must say of the key.
@@ -124,13 +150,7 @@ async fn read(scene: &Scene<'_>) -> Result<SealedDocument, End> {
 
 /// Writes into the document as it is now: what other browsers and other versions put there stays.
 async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
-    let mut document = read(scene).await?;
-    let mut entry = document.entry(&wanted.key.id).unwrap_or_default();
-    entry.sealed.clone_from(&wanted.key.sealed);
-    entry.wrapped.insert(wanted.browser.clone(), wanted.wrapped.clone());
-    document.insert(&wanted.key.id, &entry)?;
-    let content = serde_json::to_value(&document).unwrap_or(Value::Null);
-    let put = account_data::put(&scene.setup.user_id, sealed::ACCOUNT_DATA, &content);
+    let put = put(scene, wanted, read(scene).await?)?;
     account_data::read_put(&scene.homeserver.send(put).await?)?;
     for _ in 0..STALE_READS {
         if wanted.is_in(&read(scene).await?) {
@@ -138,4 +158,13 @@ async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
         }
     }
     Err(SealError::ReadBack.into())
+}
+
+fn put(scene: &Scene<'_>, wanted: &Wanted<'_>, mut document: SealedDocument) -> Result<HttpRequest, Stop> {
+    let mut entry = document.entry(&wanted.key.id).unwrap_or_default();
+    entry.sealed.clone_from(&wanted.key.sealed);
+    entry.wrapped.insert(wanted.browser.clone(), wanted.wrapped.clone());
+    document.insert(&wanted.key.id, &entry)?;
+    let content = serde_json::to_value(&document).unwrap_or(Value::Null);
+    Ok(account_data::put(&scene.setup.user_id, sealed::ACCOUNT_DATA, &content))
 }

@@ -110,17 +110,41 @@ pub(super) async fn switch(
         events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::DefaultKeyLost).await?;
     }
     if switched.now || !in_force {
-        for (kind, content) in [(kind, content), (account_data::DEFAULT_KEY.to_owned(), default)] {
-            page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
-        }
-        let switch = |record: &mut AccountRecord| {
-            for key in &mut record.keys {
-                key.status = if key.id == key_id { KeyStatus::Current } else { KeyStatus::Retired };
-            }
-        };
-        record.change(scene.io, &scene.setup.origin, switch).await?;
+        follow(scene, record, &key_id, content).await?;
     }
     Ok(switched)
+}
+
+/// Waits until the client has both documents from its own sync, and puts the key in force here.
+async fn follow(scene: &Scene<'_>, record: &mut AccountRecord, key_id: &KeyId, description: Value) -> Result<(), End> {
+    let default = json!({ "key": key_id.as_str() });
+    let documents =
+        [(account_data::key_description(key_id), description), (account_data::DEFAULT_KEY.to_owned(), default)];
+    for (kind, content) in documents {
+        page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
+    }
+    let switch = |record: &mut AccountRecord| {
+        for key in &mut record.keys {
+            key.status = if key.id == *key_id { KeyStatus::Current } else { KeyStatus::Retired };
+        }
+    };
+    Ok(record.change(scene.io, &scene.setup.origin, switch).await?)
+}
+
+/// Makes a key the default key in the place of one of ours; asks for the proofs that the recovery key is safe and that it
+/// opens everything already.
+pub(crate) async fn replace(
+    scene: &Scene<'_>,
+    record: &mut AccountRecord,
+    made: &Made,
+    _safe: &RecoverySafe,
+    _proven: &SecretsProven,
+) -> Result<Switched, End> {
+    let key_id = made.key_id().clone();
+    let description = serde_json::to_value(&made.key(record)?.description).unwrap_or(Value::Null);
+    put(scene, account_data::DEFAULT_KEY, &json!({ "key": key_id.as_str() })).await?;
+    follow(scene, record, &key_id, description).await?;
+    Ok(Switched { key_id, now: true })
 }
 
 /// Has the client store its secrets; they come in over the bridge.
@@ -133,7 +157,8 @@ async fn put(scene: &Scene<'_>, kind: &str, content: &Value) -> Result<(), End> 
     Ok(account_data::read_put(&scene.homeserver.send(request).await?)?)
 }
 
-pub(super) async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
+/// Has the client do something.
+pub(crate) async fn page(scene: &Scene<'_>, command: PageCommand) -> Result<(), End> {
     match scene.io.ask(Effect::Page(command)).await {
         Answer::Page(PageAnswer::Done) => Ok(()),
         _ => Err(SwitchError::Page.into()),

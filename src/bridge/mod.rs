@@ -4,8 +4,9 @@
 //! read (then the client makes a new identity over the old one), or that hands it a backup key of the server's own. The
 //! rules:
 //!
-//! - It acts only while the account's default key is the vault's current one; else Element's own functions run. (In an
-//!   adoption, what the client hands over is stored under a key of ours beside the default key, and nothing else is done.)
+//! - It acts only while the account's default key is the vault's current one; else Element's own functions run. (In a
+//!   rotation, what is stored is stored under the next key as well, and either may be the default key. In an adoption,
+//!   what the client hands over is stored under a key of ours beside the default key, and nothing else is done.)
 //! - Reading a cross-signing seed never resolves to nothing once an identity is published, whosever secret storage it is:
 //!   it is refused.
 //! - Nothing is handed out before a restore has opened every secret here, and each is handed out only if it derives the
@@ -85,23 +86,30 @@ pub async fn store(io: Io, session: &Session, name: &str, secret: &SecretText) -
 async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText, place: Place) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     let user = &session.user_id;
-    let Some(key) = held_key(io, session, place).await? else { return Ok(Answer::Own) };
-    let expected = if place == Place::Default { Some(key.id.as_str()) } else { key.beside.as_deref() };
+    let held = held_keys(io, session, place).await?;
+    if held.is_empty() {
+        return Ok(Answer::Own);
+    }
     let requests =
         vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name), keys::query(user)];
     let responses = homeserver.send_all(requests).await?;
     let [default_key, document, keys] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
-    if look::read_default_key(default_key)?.as_deref() != expected {
+    let default_key = look::read_default_key(default_key)?;
+    if !held.iter().any(|key| place.expects(key) == default_key.as_deref()) {
         return Ok(Answer::Own);
     }
     if let Some(code) = refuses(name, secret, user, keys)? {
         return Ok(Answer::Refused(code));
     }
-    let document: Option<SecretDocument> = account_data::read_get(document)?;
-    let derived = prove::derive(io, &key, name).await?;
-    let content = prove::with_entry(document, &key.id, &derived, secret)?;
+    // In a rotation, under both keys: whichever is the default key afterwards opens it.
+    let mut document: SecretDocument = account_data::read_get(document)?.unwrap_or_default();
+    for key in &held {
+        let derived = prove::derive(io, key, name).await?;
+        prove::enter(&mut document, &key.id, &derived, secret)?;
+    }
+    let content = serde_json::to_value(&document).unwrap_or_default();
     account_data::read_put(&homeserver.send(account_data::put(user, name, &content)).await?)?;
     Ok(Answer::Stored)
 }
@@ -121,6 +129,16 @@ enum Place {
     Beside,
     /// Somebody else's default key, which the person gave; only read with.
     Lent,
+}
+
+impl Place {
+    /// The default key that there must be for a key of ours to be used.
+    fn expects(self, key: &VaultKey) -> Option<&str> {
+        match self {
+            Self::Default | Self::Lent => Some(key.id.as_str()),
+            Self::Beside => key.beside.as_deref(),
+        }
+    }
 }
 
 /// A cross-signing seed must derive the key that is published.
@@ -263,7 +281,8 @@ struct Aside {
     document: Value,
 }
 
-/// The vault's current key, if it is the account's default key right now and the vault can open it.
+/// The vault's current key, or the one that a rotation is just putting in its place: whichever is the account's default key
+/// right now, if the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
     default_key(io, homeserver, session, Place::Default).await
 }
@@ -282,24 +301,31 @@ async fn default_key(
     session: &Session,
     place: Place,
 ) -> Result<Option<VaultKey>, Stop> {
-    let Some(key) = held_key(io, session, place).await? else { return Ok(None) };
+    let held = held_keys(io, session, place).await?;
+    if held.is_empty() {
+        return Ok(None);
+    }
     let response = homeserver.send(account_data::get(&session.user_id, account_data::DEFAULT_KEY)).await?;
-    let ours = look::read_default_key(&response)?.as_deref() == Some(key.id.as_str());
-    Ok(ours.then_some(key))
+    let default_key = look::read_default_key(&response)?;
+    Ok(held.into_iter().find(|key| Some(key.id.as_str()) == default_key.as_deref()))
 }
 
-/// The key of ours for this place, if the vault can open it.
-async fn held_key(io: &Io, session: &Session, place: Place) -> Result<Option<VaultKey>, Stop> {
+/// The keys of ours for this place that the vault can open.
+async fn held_keys(io: &Io, session: &Session, place: Place) -> Result<Vec<VaultKey>, Stop> {
     let record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
     // After a logout there is a current key and no way to it: then Element's own dialog has to work.
-    let key = match place {
-        Place::Default => record.current(),
-        Place::Beside => record.taking_over(),
-        Place::Lent => record.lent.as_ref(),
+    let keys = match place {
+        Place::Default => record.current().into_iter().chain(record.replacement()).collect::<Vec<_>>(),
+        Place::Beside => record.taking_over().into_iter().collect(),
+        Place::Lent => record.lent.iter().collect(),
     };
-    let Some(key) = key.filter(|key| key.wrapped.is_some()).cloned() else { return Ok(None) };
-    match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
-        crate::effect::Answer::Holds(held) => Ok(held.then_some(key)),
-        _ => Err(crate::recovery::VaultError::Failed.into()),
+    let mut held = Vec::new();
+    for key in keys.into_iter().filter(|key| key.wrapped.is_some()) {
+        match io.ask(Effect::Vault(VaultCommand::Holds(key.id.clone()))).await {
+            crate::effect::Answer::Holds(true) => held.push(key.clone()),
+            crate::effect::Answer::Holds(false) => {}
+            _ => return Err(crate::recovery::VaultError::Failed.into()),
+        }
     }
+    Ok(held)
 }

@@ -10,7 +10,8 @@ use crate::{
 /// The one certificate that the rule accepts.
 ///
 /// # Errors
-/// [`Code::DirAmbiguous`] where it accepts several. Where it accepts none: why the nearest one was not accepted; where
+/// [`Code::DirAmbiguous`] where it accepts several, and it is not so that only one of these is still in the directory, with
+/// every source asked: then the others were replaced by it. Where it accepts none: why the nearest one was not accepted; where
 /// nothing was found: what was wrong with the sources, [`Code::DirUnreachable`] where one could not be asked, else
 /// [`Code::DirNone`].
 pub fn choose(looked: &Looked, rule: &AcceptanceRule, at: UnixMillis) -> Result<RecipientAccepted, Code> {
@@ -19,6 +20,12 @@ pub fn choose(looked: &Looked, rule: &AcceptanceRule, at: UnixMillis) -> Result<
         match rule.accept(certificate, at) {
             Ok(recipient) => accepted.push(recipient),
             Err(rejection) => rejected.push(rejection),
+        }
+    }
+    if accepted.len() > 1 && looked.problems.is_empty() {
+        let in_use = |recipient: &RecipientAccepted| looked.served.contains(recipient.fingerprint());
+        if accepted.iter().filter(|recipient| in_use(recipient)).count() == 1 {
+            accepted.retain(in_use);
         }
     }
     match (accepted.pop(), accepted.is_empty()) {

@@ -35,6 +35,8 @@ pub struct Looked {
     pub certificates: Vec<Certificate>,
     /// Sources without a usable answer: the server's origin or `wkd`, and why; each pair once.
     pub problems: Vec<(String, Code)>,
+    /// Which certificates the sources had this time; the others are known from before.
+    pub served: Vec<Fingerprint>,
 }
 
 /// What is looked for.
@@ -67,6 +69,7 @@ pub async fn lookup(io: &Io, config: &DirectoryConfig, wanted: &Wanted<'_>, know
     for certificate in known {
         looked.keep(certificate, wanted.certifiers);
     }
+    looked.served.clear();
     let mut candidates = wanted.fingerprints.to_vec();
     looked.add_candidates(wanted.address, usize::MAX, &mut candidates);
     let limit = candidates.len() + MAX_CANDIDATES;
@@ -108,7 +111,7 @@ pub async fn lookup(io: &Io, config: &DirectoryConfig, wanted: &Wanted<'_>, know
 /// For certificates that somebody vouches for (the policy's): a revocation or a later expiry that was published since is
 /// found so.
 pub async fn refresh(io: &Io, config: &DirectoryConfig, certificates: Vec<Certificate>) -> Vec<Certificate> {
-    let mut looked = Looked { certificates, problems: Vec::new() };
+    let mut looked = Looked { certificates, ..Looked::default() };
     let fingerprints: Vec<_> = looked.certificates.iter().map(Certificate::fingerprint).collect();
     for (ask, answered) in perform(io, gets(config, &fingerprints).collect()).await {
         let Ask::Get(_, fingerprint) = ask else { continue };
@@ -177,6 +180,9 @@ impl Looked {
     /// Adds what matters of a copy to the one that is there, if any.
     fn keep(&mut self, copy: Certificate, certifiers: &[Certificate]) {
         let (copy, fingerprint) = (copy.reduced(certifiers), copy.fingerprint());
+        if !self.served.contains(&fingerprint) {
+            self.served.push(fingerprint.clone());
+        }
         match self.certificates.iter_mut().find(|known| known.fingerprint() == fingerprint) {
             Some(known) => {
                 if let Some(merged) = known.merge(&copy) {

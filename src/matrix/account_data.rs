@@ -1,5 +1,7 @@
 //! Account data (Client-Server API, "Client Config").
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -9,7 +11,7 @@ use super::{
     request,
 };
 use crate::{
-    effect::{HttpRequest, HttpResponse},
+    effect::{HttpRequest, HttpResponse, Target},
     ident::{KeyId, UserId},
     recovery::secret_name,
 };
@@ -71,6 +73,60 @@ pub fn read_put(response: &HttpResponse) -> Result<(), MatrixError> {
     read::<Map<String, Value>>(response, "the answer to a write of account data").map(drop)
 }
 
+/// The most bytes of all account data together that are read: 8 MiB.
+const MAX_LIST: u32 = 8 << 20;
+
+/// Asks for all account data of an account, but not that of its rooms ("Syncing"). It is a sync from the beginning that
+/// waits for nothing, marks nobody present and takes nothing off any queue: one that went on from an earlier one would have
+/// the server drop messages to the device that its client has not seen. `once` is different each time, for servers that give
+/// the answer of a minute ago to the same question.
+#[must_use]
+pub fn list(once: &str) -> HttpRequest {
+    let filter = serde_json::json!({
+        "room": { "rooms": [] },
+        "presence": { "types": [] },
+        "account_data": { "not_types": [format!("io.keystead.none.{once}")] },
+    });
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("filter", &filter.to_string())
+        .append_pair("timeout", "0")
+        .append_pair("set_presence", "offline")
+        .finish();
+    let mut request = request::get("list account_data", &["sync"]);
+    if let Target::Homeserver(path) = &mut request.target {
+        path.push('?');
+        path.push_str(&query);
+    }
+    request.max_bytes = MAX_LIST;
+    request
+}
+
+/// Reads the answer to [`list`]: contents by type. What is empty is not there ([`read_get`]).
+///
+/// # Errors
+/// [`MatrixError`]
+pub fn read_list(response: &HttpResponse) -> Result<BTreeMap<String, Map<String, Value>>, MatrixError> {
+    #[derive(Deserialize)]
+    struct Sync {
+        #[serde(default)]
+        account_data: Events,
+    }
+    #[derive(Default, Deserialize)]
+    struct Events {
+        #[serde(default)]
+        events: Vec<Event>,
+    }
+    #[derive(Deserialize)]
+    struct Event {
+        #[serde(rename = "type")]
+        kind: String,
+        content: Map<String, Value>,
+    }
+    let sync: Sync = read(response, "a sync")?;
+    let there = sync.account_data.events.into_iter().filter(|event| !event.content.is_empty());
+    Ok(there.map(|event| (event.kind, event.content)).collect())
+}
+
 /// The words for traces: reading and writing, by the documents that a flow tells apart.
 fn trace_words(kind: &str) -> (&'static str, &'static str) {
     match kind {
@@ -89,7 +145,7 @@ fn trace_words(kind: &str) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::{Method, Target};
+    use crate::effect::Method;
 
     fn response(status: u16, body: &str) -> HttpResponse {
         HttpResponse { status, content_type: String::new(), retry_after_ms: None, body: body.into() }
@@ -107,6 +163,20 @@ mod tests {
         let request = get(&user, DEFAULT_KEY);
         assert_eq!((request.name, request.method, request.body), ("get default_key", Method::Get, None));
         assert_eq!((request.timeout_ms, request.max_bytes), (30_000, 1 << 20));
+    }
+
+    #[test]
+    fn a_list_leaves_out_what_is_empty() {
+        let answer = r#"{"next_batch":"s1","account_data":{"events":[
+            {"type":"a","content":{"b":1}},{"type":"gone","content":{}}]}}"#;
+        let documents = read_list(&response(200, answer)).unwrap();
+        assert_eq!(documents.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(read_list(&response(200, r#"{"next_batch":"s1"}"#)), Ok(BTreeMap::new()));
+        assert_eq!(read_list(&response(200, r#"{"account_data":7}"#)), Err(MatrixError::Answer("a sync")));
+        let Target::Homeserver(path) = list("x").target else { panic!("not to the homeserver") };
+        assert!(path.starts_with("/_matrix/client/v3/sync?filter=%7B%22"), "{path}");
+        assert!(path.ends_with("&timeout=0&set_presence=offline"), "{path}");
+        assert_ne!(list("x"), list("y"));
     }
 
     #[test]

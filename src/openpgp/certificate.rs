@@ -9,7 +9,10 @@ use sequoia_openpgp::{
     serialize::{Marshal, MarshalInto},
 };
 
-use super::{same_mailbox, user_id_address, validity::is_revoked};
+use super::{
+    same_mailbox, user_id_address,
+    validity::{is_revoked, is_revoked_softly},
+};
 use crate::{
     error::{Code, Coded},
     ident::{EmailAddress, Fingerprint},
@@ -123,6 +126,13 @@ impl Certificate {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         is_revoked(&self.cert)
+    }
+
+    /// Is it revoked in a way that leaves open who else has its secret keys: as compromised, without a reason, or by
+    /// somebody else? One that its owner only replaced or put out of use is not.
+    #[must_use]
+    pub fn may_be_compromised(&self) -> bool {
+        self.is_revoked() && !is_revoked_softly(&self.cert)
     }
 
     /// Does any of its user IDs name this address, valid or not?

@@ -163,6 +163,7 @@ fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
         sealed_proven_at: None,
         proven_at: None,
         beside: None,
+        replaces: None,
     }
 }
 

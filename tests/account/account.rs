@@ -72,6 +72,8 @@ pub(crate) struct Account {
     script: RefCell<Option<VecDeque<Result<String, NativeError>>>>,
     trace: RefCell<Vec<String>>,
     fault: Cell<Option<Fault>>,
+    /// The account's data after each write, where that is watched.
+    pub(crate) moments: RefCell<Option<Vec<Value>>>,
     now: Cell<u64>,
     /// Whose turn it is at the homeserver, and which seat is this browser's.
     turns: RefCell<Option<(Rc<Turns>, usize)>>,
@@ -135,6 +137,7 @@ impl Account {
             script: RefCell::default(),
             trace: RefCell::default(),
             fault: Cell::default(),
+            moments: RefCell::default(),
             now: Cell::new(keystead_cli::now().0),
             turns: RefCell::default(),
         }
@@ -168,6 +171,20 @@ impl Account {
     /// The names of the effects of the last run.
     pub(crate) fn trace(&self) -> Vec<String> {
         self.trace.borrow().clone()
+    }
+
+    /// The names of the requests of the last run.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let trace = self.trace();
+        let requests = trace.iter().filter_map(|effect| effect.strip_prefix("http "));
+        requests.flat_map(|names| names.trim_end_matches(" PUT ").split('+').map(str::to_owned)).collect()
+    }
+
+    /// The log.
+    pub(crate) async fn events(&self) -> String {
+        use keystead_core::{events, store::Store};
+        let key = events::store_key(&origin(), &self.user);
+        self.driver.store.get(&key).await.unwrap().unwrap_or_default()
     }
 
     /// Runs a set-up, as at a start of the browser; `None` where the process died.
@@ -301,6 +318,13 @@ impl Account {
         self.driver.vault.ids().await.unwrap()
     }
 
+    /// The person reads what a compromise means.
+    pub(crate) async fn read_compromise(&self) {
+        let origin = origin();
+        let read = self.drive(|io| keystead_core::rotate::read_by_person(io, &origin, &self.user));
+        read.await.ok().unwrap().unwrap();
+    }
+
     /// What is kept of the account on this browser.
     pub(crate) async fn record(&self) -> AccountRecord {
         let origin = origin();
@@ -384,6 +408,7 @@ impl Account {
             (Some(Fault::Fails(at)), _) if at == index => return Ok(Answer::Failed),
             _ => {}
         }
+        let writes = named(&effect).contains("PUT ");
         let answer = match effect {
             Effect::Page(command) => Answer::Page(Box::pin(self.page(command)).await?),
             Effect::Native(NativeCommand::Exchange(_)) if self.script.borrow().is_some() => {
@@ -393,6 +418,10 @@ impl Account {
             Effect::Http(_) => self.in_turn(self.driver.perform(effect)).await,
             other => self.driver.perform(other).await,
         };
+        if writes && self.moments.borrow().is_some() {
+            let data = self.global().await;
+            self.moments.borrow_mut().as_mut().unwrap().push(data);
+        }
         if fault == Some(Fault::DiesAfter(index)) { Err(Died) } else { Ok(answer) }
     }
 
@@ -438,10 +467,16 @@ impl Account {
             let there = self.in_turn(self.synapse.account_data(self.user.as_str())).await.unwrap();
             return Ok(if there["global"][kind] == *content { PageAnswer::Done } else { PageAnswer::Failed });
         }
-        if matches!(command, PageCommand::StoreSecrets | PageCommand::StoreBeside) {
+        if command == PageCommand::RenewBackup {
+            self.element.renew_backup(&self.synapse, &self.session).await;
+        }
+        let stores = [PageCommand::StoreSecrets, PageCommand::StoreBeside, PageCommand::RenewBackup];
+        if stores.contains(&command) {
             let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
-            for (name, secret) in self.element.secrets() {
-                let answer = if command == PageCommand::StoreSecrets {
+            let all = command != PageCommand::RenewBackup;
+            for (name, secret) in self.element.secrets().filter(|(name, _)| all || *name == secret_name::MEGOLM_BACKUP)
+            {
+                let answer = if command != PageCommand::StoreBeside {
                     self.drive(|io| bridge::store(io, &session, name, &secret)).await?
                 } else {
                     self.drive(|io| bridge::store_beside(io, &session, name, &secret)).await?
@@ -475,8 +510,12 @@ impl Account {
         Ok(PageAnswer::Done)
     }
 
-    pub(crate) async fn data(&self, world: &World) -> Value {
-        world.synapse.account_data(self.user.as_str()).await.unwrap()["global"].take()
+    pub(crate) async fn data(&self, _world: &World) -> Value {
+        self.global().await
+    }
+
+    async fn global(&self) -> Value {
+        self.synapse.account_data(self.user.as_str()).await.unwrap()["global"].take()
     }
 
     /// Whatever happened: if the account has a default key, gpg opens a sealed recovery for it, and that is the key.
@@ -488,7 +527,7 @@ impl Account {
         }
     }
 
-    async fn open(&self, world: &World, data: &Value, id: &KeyId) -> Result<RecoveryKey, String> {
+    pub(crate) async fn open(&self, world: &World, data: &Value, id: &KeyId) -> Result<RecoveryKey, String> {
         let document: SealedDocument =
             serde_json::from_value(data[sealed::ACCOUNT_DATA].clone()).map_err(|e| e.to_string())?;
         let entry = document.entry(id).ok_or("no sealed recovery for the default key")?;
@@ -538,12 +577,12 @@ impl Account {
         let description = data[format!("m.secret_storage.key.{}", id.as_str())].clone();
         let description: KeyDescription = serde_json::from_value(description).map_err(|_| "no key description")?;
         description.verify(&key.derive_keys("")).map_err(|_| "the key does not fit its description")?;
-        for (name, secret) in self.element.secrets() {
+        for name in secret_name::ALL {
             let document: SecretDocument =
                 serde_json::from_value(data[name].clone()).map_err(|_| format!("{name} is missing"))?;
             let entry = document.entry(id).ok().flatten().ok_or(format!("{name} has no entry"))?;
             let opened = entry.decrypt(&key.derive_keys(name)).map_err(|_| format!("{name} does not open"))?;
-            if opened.expose("to compare") != secret.expose("to compare") {
+            if !self.element.had(name, &opened) {
                 return Err(format!("{name} is another secret"));
             }
         }

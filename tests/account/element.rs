@@ -1,5 +1,7 @@
 //! What Element does by itself at a first login, as far as the homeserver sees it: cross-signing keys and a key backup.
 
+use std::cell::RefCell;
+
 use keystead_core::{
     ident::UserId,
     identity::{derive_backup_public, derive_public, sign_json},
@@ -12,13 +14,17 @@ use serde_json::{Map, Value, json};
 
 /// The client's secrets.
 pub(crate) struct Element {
-    seeds: [(&'static str, SecretBytes<32>); 4],
+    seeds: [(&'static str, SecretBytes<32>); 3],
+    /// The key of each of its backups, the last one in force.
+    backups: RefCell<Vec<SecretBytes<32>>>,
 }
 
 impl Element {
     /// Makes everything, and publishes nothing.
     pub(crate) fn make() -> Self {
-        Self { seeds: secret_name::ALL.map(|name| (name, SecretBytes::<32>::make_random().unwrap())) }
+        let [names @ .., _] = secret_name::ALL;
+        let seed = || SecretBytes::<32>::make_random().unwrap();
+        Self { seeds: names.map(|name| (name, seed())), backups: RefCell::new(vec![seed()]) }
     }
 
     /// Makes and publishes everything.
@@ -31,7 +37,7 @@ impl Element {
 
     /// The first half of what it does.
     pub(crate) async fn publish_identity(&self, synapse: &Synapse, session: &Session) {
-        let [(_, master), (_, self_signing), (_, user_signing), _] = &self.seeds;
+        let [(_, master), (_, self_signing), (_, user_signing)] = &self.seeds;
         let user = UserId::parse(&session.user_id).unwrap();
         let document = |usage: &str, seed: &SecretBytes<32>| {
             let public = derive_public(seed);
@@ -53,14 +59,21 @@ impl Element {
 
     /// The second half.
     pub(crate) async fn publish_backup(&self, synapse: &Synapse, session: &Session) {
-        let [(_, master), _, _, (_, backup)] = &self.seeds;
+        let [(_, master), _, _] = &self.seeds;
         let user = UserId::parse(&session.user_id).unwrap();
         let token = Some(session.access_token.as_str());
-        let mut auth_data = object(json!({ "public_key": derive_backup_public(backup) }));
+        let mut auth_data =
+            object(json!({ "public_key": derive_backup_public(self.backups.borrow().last().unwrap()) }));
         sign_json(&mut auth_data, &user, &derive_public(master).key_id(), master).unwrap();
         let version = json!({ "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": auth_data });
         let path = "/_matrix/client/v3/room_keys/version";
         synapse.call(Method::POST, path, token, Some(&version)).await.unwrap().ok().unwrap();
+    }
+
+    /// Makes another backup, with another key.
+    pub(crate) async fn renew_backup(&self, synapse: &Synapse, session: &Session) {
+        self.backups.borrow_mut().push(SecretBytes::<32>::make_random().unwrap());
+        self.publish_backup(synapse, session).await;
     }
 
     /// Publishes a session's device keys, as the client does at its login.
@@ -99,9 +112,17 @@ impl Element {
         assert_eq!(answer.ok().unwrap()["failures"], json!({}));
     }
 
+    /// Is this a secret of this name that the client has, or had?
+    pub(crate) fn had(&self, name: &str, secret: &SecretText) -> bool {
+        let is = |known: &SecretText| known.expose("to compare") == secret.expose("to compare");
+        self.secrets().any(|(known, text)| known == name && is(&text))
+            || name == secret_name::MEGOLM_BACKUP && self.backups.borrow().iter().any(|seed| is(&encode_seed(seed)))
+    }
+
     /// The secrets as the client stores them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, SecretText)> {
-        self.seeds.iter().map(|(name, seed)| (*name, encode_seed(seed)))
+        let backup = (secret_name::MEGOLM_BACKUP, encode_seed(self.backups.borrow().last().unwrap()));
+        self.seeds.iter().map(|(name, seed)| (*name, encode_seed(seed))).chain([backup])
     }
 }
 

@@ -12,6 +12,8 @@ mod gnupg;
 mod interrupted;
 mod restore;
 mod roster;
+mod rotate;
+mod rotate_crash;
 mod turns;
 mod two_writers;
 mod wipe;

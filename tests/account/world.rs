@@ -8,7 +8,7 @@ use std::{
 
 use keystead_core::policy::Policy;
 use keystead_testbed::{Gpg, KeyKind, KeySpec, Session, Sks, Synapse, SynapseOptions};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::account::Account;
 
@@ -56,11 +56,14 @@ pub(crate) struct World {
     pub(crate) gpg: Gpg,
     keyserver: Sks,
     certifier: String,
+    certifier_key: String,
     /// The fingerprint of the one certificate.
     pub(crate) person: String,
     /// What the policy has instead of the account's address and the certifier.
     instead: RefCell<Option<Value>>,
     gnupg: Cell<bool>,
+    /// What the policy has besides.
+    also: RefCell<Map<String, Value>>,
     people: AtomicU32,
 }
 
@@ -73,16 +76,19 @@ impl World {
         let person = gpg.generate(&KeySpec::new(&format!("Everybody <{ADDRESS}>"), KeyKind::Ed25519)).await.unwrap();
         gpg.certify(&certifier, &person).await.unwrap();
         keyserver.add_key(&gpg.export(&person).await.unwrap()).await.unwrap();
-        let certifier = gpg.export(&certifier).await.unwrap();
+        let certifier_key = certifier;
+        let certifier = gpg.export(&certifier_key).await.unwrap();
         let synapse = Rc::new(synapse);
         Self {
             synapse,
             gpg,
             keyserver,
             certifier,
+            certifier_key,
             person,
             instead: RefCell::default(),
             gnupg: Cell::default(),
+            also: RefCell::default(),
             people: AtomicU32::new(0),
         }
     }
@@ -112,6 +118,31 @@ impl World {
     /// From now on the policy has this, and neither the account's address nor the certifier.
     pub(crate) fn change_policy(&self, instead: Value) {
         self.instead.replace(Some(instead));
+    }
+
+    /// From now on the policy has this besides, or not any more.
+    pub(crate) fn set_policy(&self, field: &str, value: Option<Value>) {
+        match value {
+            Some(value) => self.also.borrow_mut().insert(field.into(), value),
+            None => self.also.borrow_mut().remove(field),
+        };
+    }
+
+    /// The certifier's certificate.
+    pub(crate) fn certifier_certificate(&self) -> &str {
+        &self.certifier
+    }
+
+    /// One more certificate, which the certifier has signed and the key server has.
+    pub(crate) async fn certify(&self, user_id: &str, expires: Option<&str>) -> String {
+        let mut spec = KeySpec::new(user_id, KeyKind::Ed25519);
+        if let Some(expires) = expires {
+            spec = spec.expires(expires);
+        }
+        let fingerprint = self.gpg.generate(&spec).await.unwrap();
+        self.gpg.certify(&self.certifier_key, &fingerprint).await.unwrap();
+        self.publish(&self.gpg.export(&fingerprint).await.unwrap()).await;
+        fingerprint
     }
 
     /// From now on the policy names GnuPG's host.
@@ -144,6 +175,7 @@ impl World {
                 policy["directory"]["certifiers"] = json!([self.certifier]);
             }
         }
+        policy.as_object_mut().unwrap().extend(self.also.borrow().clone());
         Policy::parse(&policy).map_err(|e| (e.code, e.path)).unwrap()
     }
 }

@@ -46,22 +46,30 @@ impl Organisation {
         scene: &Scene<'_>,
         record: &AccountRecord,
     ) -> Result<Vec<(Role, RecipientAccepted)>, End> {
-        let accept = |certificate: &Certificate| {
-            let rule = AcceptanceRule {
-                fingerprint: Some(certificate.fingerprint()),
-                revoked: record.revoked.clone(),
-                ..AcceptanceRule::default()
-            };
-            let accepted = rule.accept(certificate, scene.io.now()).map_err(|_| stop(Code::DirEscrow))?;
-            Ok((Role::Escrow, accepted))
-        };
+        let accept = |certificate| accept(scene, record, certificate).ok_or_else(|| stop(Code::DirEscrow));
         self.escrow.iter().map(accept).collect()
+    }
+
+    /// Those of its own recipients that may be used now, and all of the certificates that the policy names for it.
+    pub(super) fn escrow_in_use(
+        self,
+        scene: &Scene<'_>,
+        record: &AccountRecord,
+    ) -> (Vec<(Role, RecipientAccepted)>, Vec<Certificate>) {
+        let accepted = self.escrow.iter().filter_map(|certificate| accept(scene, record, certificate));
+        (accepted.collect(), self.escrow)
     }
 
     /// The account's entry in the roster, if the policy names a roster.
     pub(super) async fn person(&self, scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Person>, End> {
         person(scene, &self.signers, progress).await
     }
+}
+
+fn accept(scene: &Scene<'_>, record: &AccountRecord, certificate: &Certificate) -> Option<(Role, RecipientAccepted)> {
+    let fingerprint = Some(certificate.fingerprint());
+    let rule = AcceptanceRule { fingerprint, revoked: record.revoked.clone(), ..AcceptanceRule::default() };
+    Some((Role::Escrow, rule.accept(certificate, scene.io.now()).ok()?))
 }
 
 fn signers(scene: &Scene<'_>) -> Vec<Certificate> {

@@ -9,6 +9,7 @@ pub(crate) mod options;
 pub(crate) mod phone;
 pub(crate) mod popup;
 pub(crate) mod recover;
+mod rotation;
 
 use keystead_core::{
     error::Code,

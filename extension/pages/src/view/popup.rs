@@ -177,6 +177,7 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
             .child(el("h3").text(&Msg("recipients").text()))
             .child(el("ul").class("recipients").children(progress.recipients.iter().map(recipient)));
     }
+    card = super::rotation::add(card, at, shown, bell);
     if let Some(proven) = progress.sealed_proven_at {
         card = card.child(
             el("p")
@@ -317,7 +318,7 @@ fn step_list(at: usize, shown: &DeploymentView) -> El {
         .child(el("ol").class("steps").children(steps.map(item)))
 }
 
-fn recipient(shown: &RecipientView) -> El {
+pub(super) fn recipient(shown: &RecipientView) -> El {
     let role = match shown.role {
         Role::Own => Msg("role_own"),
         Role::Escrow => Msg("role_escrow"),
