@@ -7,6 +7,8 @@ const canonical = (value) =>
 // Element's own set-up at a first login ran, or runs, in this document.
 const ownSetup = () => window.mxInitialCryptoStore?.status !== undefined;
 
+let renewing = false;
+
 const commands = {
   async await_account_data({ kind, content }) {
     const client = currentClient();
@@ -67,11 +69,18 @@ const commands = {
     }
   },
   async renew_backup() {
-    const crypto = currentClient().getCrypto();
-    // A new backup removes the old one: what only that has would be lost.
-    const { total, imported } = await crypto.restoreKeyBackup();
-    if (imported !== total) throw new Error("the backup cannot be read");
-    await crypto.resetKeyBackup();
+    // With many keys it takes longer than the background waits.
+    if (renewing) throw new Error("already under way");
+    renewing = true;
+    try {
+      const crypto = currentClient().getCrypto();
+      // A new backup removes the old one: what only that has would be lost.
+      const { total, imported } = await crypto.restoreKeyBackup();
+      if (imported !== total) throw new Error("the backup cannot be read");
+      await crypto.resetKeyBackup();
+    } finally {
+      renewing = false;
+    }
   },
   make_backup: () => currentClient().getCrypto().resetKeyBackup(),
   // What Element itself does after "use recovery key", with secret storage served by the background.

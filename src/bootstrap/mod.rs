@@ -32,7 +32,7 @@ pub mod prove;
 pub mod recipients;
 pub mod record;
 pub mod seal;
-mod settle;
+pub(crate) mod settle;
 pub mod switch;
 pub mod wipe;
 
@@ -284,9 +284,11 @@ pub(crate) async fn complete(
     if record.key(switched.key_id()).map(|key| &key.master_key) != Some(proven.master_key()) {
         return Err(look::LookError::OtherIdentity.into());
     }
-    // What came before is of no more use, now that its successor is proven.
+    // What was never in force is of no more use, now that another key is proven. What was goes when that is settled
+    // (`rotate`).
     let next = record.replacement().map(|key| key.id.clone());
-    let before = |key: &&VaultKey| key.id != *switched.key_id() && Some(&key.id) != next.as_ref();
+    let other = |key: &&VaultKey| key.id != *switched.key_id() && Some(&key.id) != next.as_ref();
+    let before = |key: &&VaultKey| other(key) && key.proven_at.is_none();
     let retired: Vec<_> = record.keys.iter().filter(before).map(|k| k.id.clone()).collect();
     for id in &retired {
         make::forget(scene, id).await?;
@@ -294,7 +296,8 @@ pub(crate) async fn complete(
     let key = record.key(switched.key_id());
     let first = key.is_some_and(|key| key.proven_at.is_none());
     let recipients = key.map(|key| key.recipients.clone()).unwrap_or_default();
-    let rotated = record.rotation.under_way.clone().filter(|under_way| retired.contains(&under_way.from));
+    let out = |id: &KeyId| record.keys.iter().filter(other).any(|key| key.id == *id);
+    let rotated = record.rotation.under_way.clone().filter(|under_way| out(&under_way.from));
     let beside = key.and_then(|key| KeyId::parse(key.beside.as_deref()?).ok());
     let (now, checked) = (scene.io.now(), rotate::checked(scene));
     if let Some(lent) = &record.lent {

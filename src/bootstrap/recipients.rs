@@ -126,7 +126,7 @@ fn stop(code: Code) -> End {
 /// The certificate of the account's owner, where nobody has to be asked whose it is; `None` also where it cannot be found now.
 pub(crate) async fn own_certificate(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<Option<Certificate>, End> {
     let organisation = Organisation::read(scene, record).await?;
-    match own(scene, record, &organisation, &mut Progress::default()).await {
+    match own(scene, record, &organisation, &mut Progress::default(), &[]).await {
         Ok(accepted) => {
             Ok(known::read(record)?.into_iter().find(|known| known.fingerprint() == *accepted.fingerprint()))
         }

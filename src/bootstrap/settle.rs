@@ -16,7 +16,7 @@ use crate::time::UnixMillis;
 const AFTER: Duration = Duration::from_secs(60);
 
 /// Notes, before a switch, that the account is to be looked at again.
-pub(super) async fn expect(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<(), RecordError> {
+pub(crate) async fn expect(scene: &Scene<'_>, record: &mut AccountRecord) -> Result<(), RecordError> {
     let at = scene.io.now().plus(AFTER);
     record.change(scene.io, &scene.setup.origin, |record| record.settle_at = Some(at)).await
 }

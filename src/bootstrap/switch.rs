@@ -142,6 +142,7 @@ pub(crate) async fn replace(
 ) -> Result<Switched, End> {
     let key_id = made.key_id().clone();
     let description = serde_json::to_value(&made.key(record)?.description).unwrap_or(Value::Null);
+    settle::expect(scene, record).await?;
     put(scene, account_data::DEFAULT_KEY, &json!({ "key": key_id.as_str() })).await?;
     follow(scene, record, &key_id, description).await?;
     Ok(Switched { key_id, now: true })

@@ -3,15 +3,15 @@
 use super::Looked;
 use crate::{
     error::{Code, Coded},
-    openpgp::{AcceptanceRule, RecipientAccepted, Rejection},
+    openpgp::{AcceptanceRule, Certificate, RecipientAccepted, Rejection},
     time::UnixMillis,
 };
 
 /// The one certificate that the rule accepts.
 ///
 /// # Errors
-/// [`Code::DirAmbiguous`] where it accepts several, and it is not so that only one of these is still in the directory, with
-/// every source asked: then the others were replaced by it. Where it accepts none: why the nearest one was not accepted; where
+/// [`Code::DirAmbiguous`] where it accepts several, unless only the newest of these is still in the directory, with every
+/// source asked: then it has replaced the others. Where it accepts none: why the nearest one was not accepted; where
 /// nothing was found: what was wrong with the sources, [`Code::DirUnreachable`] where one could not be asked, else
 /// [`Code::DirNone`].
 pub fn choose(looked: &Looked, rule: &AcceptanceRule, at: UnixMillis) -> Result<RecipientAccepted, Code> {
@@ -23,8 +23,16 @@ pub fn choose(looked: &Looked, rule: &AcceptanceRule, at: UnixMillis) -> Result<
         }
     }
     if accepted.len() > 1 && looked.problems.is_empty() {
-        let in_use = |recipient: &RecipientAccepted| looked.served.contains(recipient.fingerprint());
-        if accepted.iter().filter(|recipient| in_use(recipient)).count() == 1 {
+        // A source that withholds a newer one does not bring back an older one, whose key may be lost.
+        let of = |one: &RecipientAccepted| {
+            looked.certificates.iter().find(|known| known.fingerprint() == *one.fingerprint())
+        };
+        let newest = accepted.iter().filter_map(of).map(Certificate::made_at).max();
+        let in_use = |one: &RecipientAccepted| looked.served.contains(one.fingerprint());
+        let mut used = accepted.iter().filter(|one| in_use(one)).filter_map(of);
+        if let (Some(one), None) = (used.next(), used.next())
+            && Some(one.made_at()) == newest
+        {
             accepted.retain(in_use);
         }
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     error::{Code, Coded},
     ident::{EmailAddress, Fingerprint},
+    time::UnixMillis,
 };
 
 /// The most bytes of input that are read as certificates. Sources may answer less (1 MiB): what is stored is merged.
@@ -126,6 +127,14 @@ impl Certificate {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         is_revoked(&self.cert)
+    }
+
+    /// When its primary key was made, by its own word.
+    #[must_use]
+    pub fn made_at(&self) -> UnixMillis {
+        let made = self.cert.primary_key().key().creation_time();
+        let since = made.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+        UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Is it revoked in a way that leaves open who else has its secret keys: as compromised, without a reason, or by

@@ -66,16 +66,15 @@ pub(super) fn is_revoked(cert: &Cert) -> bool {
     primary.self_revocations().next().is_some() || primary.other_revocations().any(|s| by_designated_revoker(cert, s))
 }
 
-/// Do all revocations of the certificate say that it was replaced or put out of use by its owner (RFC 9580, section
-/// 5.2.3.31)?
+/// Do all revocations by the certificate's owner say that it was replaced or put out of use (RFC 9580, section 5.2.3.31)?
+/// Those in the name of somebody else are not verified here: enough to stop using it, too little to call it stolen.
 pub(super) fn is_revoked_softly(cert: &Cert) -> bool {
     let primary = cert.primary_key();
     let soft = |revocation: &Signature| {
         let reason = revocation.reason_for_revocation().map(|(reason, _)| reason);
         matches!(reason, Some(ReasonForRevocation::KeySuperseded | ReasonForRevocation::KeyRetired))
     };
-    let by_another = primary.other_revocations().any(|revocation| by_designated_revoker(cert, revocation));
-    !by_another && primary.self_revocations().all(soft)
+    primary.self_revocations().all(soft)
 }
 
 pub(super) fn by_designated_revoker(cert: &Cert, revocation: &Signature) -> bool {

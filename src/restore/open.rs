@@ -11,6 +11,8 @@ use crate::{
     bridge::READ_WINDOW,
     effect::{Answer, Effect, VaultCommand},
     error::{Code, Coded},
+    ident::Fingerprint,
+    policy::ArmoredCertificate,
     recovery::{
         Group, RecoveryKey, VaultError, WrappedRecoveryKey, find_typo,
         sealed::{SealedError, SealedNames},
@@ -138,16 +140,18 @@ async fn try_wrapped(scene: &Scene<'_>, found: &Found, wrapped: WrappedRecoveryK
         Answer::Holds(false) => return Ok(None),
         _ => return Err(VaultError::Failed.into()),
     }
-    let key = vault_key(found, wrapped);
+    let key = vault_key(scene, found, wrapped);
     // A copy that was altered on the server opens nothing; there may be another way.
     let Ok(derived) = prove::derive(scene.io, &key, "").await else { return Ok(None) };
     Ok(found.description.verify(&derived).is_ok().then_some(Opened(key)))
 }
 
-fn vault_key(found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
+fn vault_key(scene: &Scene<'_>, found: &Found, wrapped: WrappedRecoveryKey) -> VaultKey {
     let sealed = found.entry.as_ref().and_then(|entry| entry.sealed.clone());
-    let view = |fingerprint: &crate::ident::Fingerprint| RecipientView {
-        role: Role::Own,
+    let escrow: Vec<_> = ArmoredCertificate::all(scene.setup.policy.escrow_certificates());
+    let is_escrow = |fingerprint: &Fingerprint| escrow.iter().any(|one| one.fingerprint() == *fingerprint);
+    let view = |fingerprint: &Fingerprint| RecipientView {
+        role: if is_escrow(fingerprint) { Role::Escrow } else { Role::Own },
         fingerprint: fingerprint.clone(),
         user_id: String::new(),
     };
@@ -196,7 +200,7 @@ fn mistyped(found: &Found, text: &SecretText, error: GivenError) -> Option<Group
 /// Takes the recovery key that was given into the vault.
 async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, key: RecoveryKey) -> Result<Opened, End> {
     let wrapped = make::admit(scene, &found.key_id, key).await?;
-    let opened = vault_key(found, wrapped);
+    let opened = vault_key(scene, found, wrapped);
     // On the disk before anything is asked: the answer may come to a background that was started anew.
     let given = |record: &mut AccountRecord| {
         record.opened = Some(opened.clone());

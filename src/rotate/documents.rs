@@ -84,6 +84,28 @@ impl Documents {
         Ok(writes)
     }
 
+    /// What is to be written so that a key opens what only an older one opens; nothing where that is so.
+    pub(super) async fn uncovered(
+        &self,
+        scene: &Scene<'_>,
+        old: &VaultKey,
+        current: &VaultKey,
+    ) -> Result<Vec<HttpRequest>, End> {
+        let mut writes = Vec::new();
+        for (kind, mut document) in self.under(&old.id) {
+            // An entry of its own is newer than the old one.
+            if open(scene, current, kind, &document).await?.is_some() {
+                continue;
+            }
+            let Some(secret) = open(scene, old, kind, &document).await? else { continue };
+            let derived = prove::derive(scene.io, current, kind).await?;
+            prove::enter(&mut document, &current.id, &derived, &secret)?;
+            let content = serde_json::to_value(&document).unwrap_or(Value::Null);
+            writes.push(account_data::put(&scene.setup.user_id, kind, &content));
+        }
+        Ok(writes)
+    }
+
     /// What is to be written so that nothing has an entry for these keys any more, wherever the key in force has one that it
     /// opens.
     pub(super) async fn without(

@@ -8,8 +8,8 @@
 //! | make | a key *pending*, sealed to those who may open it | `bootstrap/make.rs` |
 //! | beside | every secret under the new key too, read back and opened | `replace.rs`, `documents.rs` |
 //! | switch | the new key is the default key, in the client's eyes as well | `bootstrap/switch.rs` |
-//! | complete | the old key is out of the vault | `bootstrap/mod.rs` |
-//! | away | nothing has an entry under the old key | `replace.rs` |
+//! | complete | the new key is the current one, the old one retired | `bootstrap/mod.rs` |
+//! | clear | settled a minute later: the old key is out of the vault, and nothing has an entry under it | `clear.rs` |
 //! | renew | after a compromise: another key backup | `compromise.rs` |
 //!
 //! Threats: a thief of a recipient's OpenPGP key who goes on reading; a directory, or whoever has the policy's pen for an
@@ -17,6 +17,7 @@
 //! a rotation that dies half way: at every moment the default key opens everything, and the next run takes up what it finds.
 //! A certificate that has only expired is no reason: the same key opens what it opened.
 
+mod clear;
 mod compromise;
 mod decide;
 mod documents;
@@ -33,7 +34,7 @@ use crate::{
         make::{self, Made, Place},
         prove::Published,
         recipients::{self, Now},
-        record::{AccountRecord, VaultKey},
+        record::{AccountRecord, KeyStatus, VaultKey},
     },
     error::Code,
     events::{self, Event},
@@ -70,7 +71,8 @@ pub(crate) async fn check(
 ) -> Result<UnixMillis, End> {
     let now = scene.io.now();
     let Some(current) = record.current().cloned() else { return Ok(now.plus(DAILY)) };
-    if !is_due(scene, record) {
+    // What was switched to a moment ago, another browser may have written over: that is seen to first.
+    if record.settle_at.is_some() || !is_due(scene, record) {
         show(record, progress);
         return Ok(next(record, now));
     }
@@ -94,26 +96,26 @@ pub(crate) async fn check(
     note(scene, record, &announced, expiring, over).await?;
     show(record, progress);
 
-    let documents = Documents::read(scene).await?;
     match rotate {
         Some(rotate) => {
-            perform(scene, record, &current, rotate, Ground { published, held, documents }, progress).await?
+            let documents = Documents::read(scene).await?;
+            let ground = Ground { published, held, documents };
+            perform(scene, record, &current, rotate, ground, progress).await?;
         }
         None => {
             if !passes {
                 abandon(scene, record).await?;
             }
-            if documents.default_key().as_ref() == Some(&current.id) {
-                replace::away(scene, record, &documents).await?;
+            if let Err(end) = clear::clear(scene, record, &current, held).await {
+                // Everything is in place all the same.
+                return later(scene, progress, end);
             }
         }
     }
     show(record, progress);
     if let Err(end) = compromise::renew_backup(scene, record, published).await {
-        // The recovery key is another one all the same: what is left to do is said, and done at the next look.
-        let End::Stop(Stop { code, not_before }) = end else { return Err(end) };
-        progress.rotation.problem = Some((code, now));
-        return Ok(not_before.unwrap_or(now).max(now.plus(RETRY)));
+        // The recovery key is another one all the same.
+        return later(scene, progress, end);
     }
     show(record, progress);
     match own {
@@ -128,6 +130,14 @@ pub(crate) async fn check(
         }
         _ => Ok(next(record, now)),
     }
+}
+
+/// What is left to do is said, and done at the next look.
+fn later(scene: &Scene<'_>, progress: &mut Progress, end: End) -> Result<UnixMillis, End> {
+    let End::Stop(Stop { code, not_before }) = end else { return Err(end) };
+    let now = scene.io.now();
+    progress.rotation.problem = Some((code, now));
+    Ok(not_before.unwrap_or(now).max(now.plus(RETRY)))
 }
 
 /// What became of looking for the person's own certificate.
@@ -156,6 +166,7 @@ fn is_due(scene: &Scene<'_>, record: &AccountRecord) -> bool {
         || !checked.as_ref().is_some_and(recently)
         || announced.iter().any(|one| one.from() <= now)
         || !leftovers.is_empty()
+        || record.keys.iter().any(|key| key.status == KeyStatus::Retired)
         || record.replacement().is_some()
         || compromised.as_ref().is_some_and(|one| one.backup.is_some())
 }
@@ -275,14 +286,14 @@ async fn perform(
     scene.show(progress, StepName::Seal).await;
     let beside = replace::beside(scene, record, &made, old, published, documents).await?;
     let switched = replace::switch(scene, record, progress, &made, &beside).await?;
-    let replace::Beside { safe, proven, documents } = beside;
-    bootstrap::complete(scene, record, switched, safe, proven).await?;
+    let replace::Beside { safe, proven } = beside;
+    bootstrap::complete(scene, record, switched, safe, proven, true).await?;
     let checked = checked(scene);
     let done = |record: &mut AccountRecord| record.rotation.checked = Some(checked.clone());
     record.change(scene.io, &scene.setup.origin, done).await?;
     progress.recipients.clone_from(&made.key(record)?.recipients);
     progress.sealed_proven_at = made.key(record)?.sealed_proven_at;
-    replace::away(scene, record, &documents).await
+    Ok(())
 }
 
 /// What was begun is not wanted any more.

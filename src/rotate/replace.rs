@@ -4,7 +4,8 @@
 //!    new key, all at the same time: none of it means anything to anybody yet. Then everything is read back at once; what
 //!    is missing is written again.
 //! 2. **Switch**, with the proof that the recovery key is safe and that it opens everything.
-//! 3. **Away** with the old key's entries. The old sealed recovery stays: it opens nothing now.
+//!
+//! The old key's entries go later, when nobody writes over what was switched to any more (`clear.rs`).
 
 use super::documents::{Documents, write};
 use crate::{
@@ -30,8 +31,6 @@ const READS: usize = 4;
 pub(super) struct Beside {
     pub(super) safe: RecoverySafe,
     pub(super) proven: SecretsProven,
-    /// As they were read back.
-    pub(super) documents: Documents,
 }
 
 /// Puts the new key beside the old one.
@@ -63,7 +62,7 @@ pub(super) async fn beside(
             Some(safe) if writes.is_empty() => {
                 seal::proven(scene, record, &new.id).await?;
                 let proven = prove::documents(scene, &new, published, |kind| documents.get(kind)).await?;
-                return Ok(Beside { safe, proven, documents });
+                return Ok(Beside { safe, proven });
             }
             _ if read < READS => {
                 write(scene, writes).await?;
@@ -94,19 +93,4 @@ pub(super) async fn switch(
 ) -> Result<Switched, End> {
     scene.show(progress, StepName::Switch).await;
     switch::replace(scene, record, made, &beside.safe, &beside.proven).await
-}
-
-/// Takes the entries of the keys that are out of force away. What was written last is read at the next look.
-pub(super) async fn away(scene: &Scene<'_>, record: &mut AccountRecord, documents: &Documents) -> Result<(), End> {
-    let Some(current) = record.current().cloned() else { return Ok(()) };
-    let gone: Vec<_> = record.rotation.leftovers.iter().filter(|id| record.key(id).is_none()).cloned().collect();
-    if gone.is_empty() {
-        return Ok(());
-    }
-    let writes = documents.without(scene, &gone, &current).await?;
-    if writes.is_empty() {
-        let none_left = |record: &mut AccountRecord| record.rotation.leftovers.retain(|id| !gone.contains(id));
-        return Ok(record.change(scene.io, &scene.setup.origin, none_left).await?);
-    }
-    write(scene, writes).await
 }

@@ -4,12 +4,12 @@
 use keystead_core::status::State;
 
 use crate::{
-    rotate::{Reader, default_key, escrow, nothing_under, set_up},
+    rotate::{Reader, SETTLED, default_key, escrow, nothing_under, set_up},
     world::{Fault, World},
 };
 
 /// A run that was disturbed may need this many starts.
-const STARTS: usize = 4;
+const STARTS: usize = 6;
 
 async fn row(world: &World, escrow: &serde_json::Value, fault: Option<Fault>) -> Result<Vec<String>, String> {
     world.set_policy("escrow", Some(escrow.clone()));
@@ -25,6 +25,7 @@ async fn row(world: &World, escrow: &serde_json::Value, fault: Option<Fault>) ->
         for data in moments.into_iter().chain([account.data(world).await]) {
             reader.reads(&account, world, &data).await.map_err(|why| format!("another client: {why}"))?;
         }
+        account.wait(SETTLED);
         let outcome = account.start(world, None).await.ok_or("it died")?;
         let record = account.record().await;
         let renewed = record.rotation.compromised.as_ref().is_some_and(|one| one.backup.is_none());
