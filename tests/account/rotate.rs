@@ -199,11 +199,12 @@ async fn an_escrow_certificate_that_is_removed_opens_nothing_from_then_on() {
     let before = account.data(&world).await;
     world.set_policy("escrow", None);
     let outcome = start(&account, &world, &mut Reader::default()).await;
+    let trace = account.trace();
     rotated(&account, &world, &before, &[&world.person]).await;
     let compromised = outcome.progress.rotation.compromised.unwrap();
     assert_eq!((compromised.recipients.len(), compromised.backup), (1, None));
     let renewed = |trace: Vec<String>| trace.iter().filter(|effect| *effect == "page renew_backup").count();
-    assert_eq!(renewed(account.trace()), 1);
+    assert_eq!(renewed(trace), 1);
     // It is said until the person has read it, and done once.
     let outcome = start(&account, &world, &mut Reader::default()).await;
     assert_eq!(renewed(account.trace()), 0);

@@ -4,9 +4,14 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keystead_core::{bootstrap::Outcome, error::Code, status::State};
+use keystead_core::{bootstrap::Outcome, error::Code, restore::Way, rotate::ANNOUNCED, status::State};
 
-use crate::{account::Account, turns::Turns, world::World};
+use crate::{
+    account::Account,
+    rotate::{Reader, SETTLED, default_key, escrow, set_up},
+    turns::Turns,
+    world::World,
+};
 
 /// How many more starts the browsers have, one after the other.
 const STARTS: usize = 4;
@@ -90,6 +95,68 @@ async fn two_browsers_that_set_up_at_the_same_time_end_with_one_recovery_key() {
         for second in (1..=rounds).skip(first % 5).step_by(5) {
             rows += 1;
             if let Err(why) = row(&world, &[first, second, usize::MAX]).await {
+                failed.push(format!("{first}, then {second}: {why}"));
+            }
+        }
+    }
+    println!("{rows} orders of {rounds} rounds, {} passed", rows - failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Both browsers hold the recovery key, and are to replace it now.
+async fn about_to_rotate(world: &World, policy: &serde_json::Value) -> [Account; 2] {
+    world.set_policy("escrow", None);
+    let one = set_up(world).await;
+    let other = one.elsewhere(world).await;
+    let data = one.data(world).await;
+    let key = one.open(world, &data, &default_key(&data)).await.unwrap();
+    let master_key = one.record().await.master_key;
+    other.tamper(|record| record.master_key = master_key).await;
+    let restored = other.restore(world, Way::Given(key.to_base58())).await;
+    assert_eq!(restored.progress.state, State::Complete, "{:?}", restored.progress.problem);
+    assert_eq!(other.start(world, None).await.unwrap().progress.state, State::Complete);
+    world.set_policy("escrow", Some(policy.clone()));
+    for browser in [&one, &other] {
+        browser.wait(SETTLED);
+        assert_eq!(browser.start(world, None).await.unwrap().progress.rotation.upcoming.len(), 1);
+        browser.wait(ANNOUNCED);
+    }
+    [one, other]
+}
+
+async fn rotation(world: &World, policy: &serde_json::Value, runs: &[usize]) -> Result<usize, String> {
+    let [one, other] = about_to_rotate(world, policy).await;
+    let before = default_key(&one.data(world).await);
+    together(world, [&one, &other], runs).await;
+    let rounds = one.trace().iter().filter(|effect| effect.starts_with("http")).count();
+    is_kept(world, [&one, &other]).await?;
+    for _ in 0..STARTS {
+        for browser in [&one, &other] {
+            browser.wait(SETTLED);
+            browser.start(world, None).await.unwrap();
+        }
+    }
+    let data = one.data(world).await;
+    if default_key(&data) == before {
+        return Err("the recovery key is the same".into());
+    }
+    Reader::default().reads(&one, world, &data).await?;
+    for browser in [&one, &other] {
+        is_quiet(&browser.start(world, None).await.unwrap())?;
+    }
+    Ok(rounds)
+}
+
+#[tokio::test]
+async fn two_browsers_that_replace_the_recovery_key_at_the_same_time_end_with_one() {
+    let world = World::start().await;
+    let (_, policy) = escrow(&world, "escrow").await;
+    let rounds = rotation(&world, &policy, &[usize::MAX]).await.unwrap();
+    let (mut rows, mut failed) = (0, Vec::new());
+    for first in (1..=rounds).step_by(2) {
+        for second in (1..=rounds).skip(first % 4).step_by(4) {
+            rows += 1;
+            if let Err(why) = rotation(&world, &policy, &[first, second, usize::MAX]).await {
                 failed.push(format!("{first}, then {second}: {why}"));
             }
         }
