@@ -71,6 +71,13 @@ pub(crate) async fn check(
 ) -> Result<UnixMillis, End> {
     let now = scene.io.now();
     let Some(current) = record.current().cloned() else { return Ok(now.plus(DAILY)) };
+    // The client made another backup, and was stopped: its key is stored by now.
+    if record.rotation.renewed_backup(published.backup.version())
+        && let Err(end) = compromise::renew_backup(scene, record, published).await
+    {
+        show(record, progress);
+        return later(scene, progress, end);
+    }
     // What was switched to a moment ago, another browser may have written over: that is seen to first.
     if record.settle_at.is_some() || !is_due(scene, record) {
         show(record, progress);
