@@ -78,7 +78,11 @@ pub(crate) async fn check(
         show(record, progress);
         return later(scene, progress, end);
     }
-    // What was switched to a moment ago, another browser may have written over: that is seen to first.
+    // What was switched to a moment ago, another browser may have written over: that is seen to first, and what the person
+    // asked for afterwards.
+    if record.settle_at.is_some() && scene.setup.asked && record.rotation.checked.is_some() {
+        record.change(scene.io, &scene.setup.origin, |record| record.rotation.checked = None).await?;
+    }
     if record.settle_at.is_some() || !is_due(scene, record) {
         show(record, progress);
         return Ok(next(record, now));
