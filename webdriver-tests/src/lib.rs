@@ -14,5 +14,5 @@ mod until;
 
 pub use browser::{Browser, BrowserKind, BrowserOptions, Extension, Profile};
 pub use company::{Company, Desk, Employee};
-pub use status::{Deployment, State, Status};
+pub use status::{Deployment, Progress, State, Status};
 pub use until::{PATIENCE, until};

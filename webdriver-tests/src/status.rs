@@ -50,6 +50,8 @@ pub struct Progress {
     pub retry_at: Option<u64>,
     /// What is asked of the person.
     pub question: Option<Value>,
+    /// Recipients that are to come or expire, and what a compromise means.
+    pub rotation: Value,
 }
 
 /// Where an account stands.

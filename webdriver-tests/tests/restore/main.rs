@@ -7,6 +7,7 @@ mod by_hand;
 mod foreign;
 mod gnupg;
 mod pages;
+mod rotate;
 mod same_browser;
 mod scene;
 mod wipe;
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         gnupg::add(company, kind, rows);
         wipe::add(company, kind, rows);
         pages::add(company, kind, rows);
+        rotate::add(company, kind, rows);
     })
     .await
 }

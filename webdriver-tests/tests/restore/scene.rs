@@ -19,10 +19,19 @@ pub(crate) struct Scene {
 
 /// Sets somebody up under the usual policy, with this in its `restore` section.
 pub(crate) async fn set_up(company: &Company, kind: BrowserKind, restore: Value) -> Result<(Scene, Browser)> {
+    set_up_under(company, kind, |policy| policy["restore"] = restore).await
+}
+
+/// Sets somebody up under the usual policy, changed so.
+pub(crate) async fn set_up_under(
+    company: &Company,
+    kind: BrowserKind,
+    change: impl FnOnce(&mut Value),
+) -> Result<(Scene, Browser)> {
     let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let desk = company.desk()?;
     let mut policy = company.policy(&desk);
-    policy["restore"] = restore;
+    change(&mut policy);
     let browser = company.browser(kind, policy).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
