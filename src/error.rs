@@ -110,6 +110,10 @@ codes! {
     RecRecover = "KS-REC-RECOVER",
     /// Only the person can say whether the identity that was opened is theirs.
     RecBelieve = "KS-REC-BELIEVE",
+    /// The person has to say whether it was they who reset the identity.
+    RecReset = "KS-REC-RESET",
+    /// Another browser of the person's has replaced the recovery key.
+    RecReplaced = "KS-REC-REPLACED",
     /// The recovery key waits for the person to keep it.
     RecKeep = "KS-REC-KEEP",
     /// The vault no longer has the key that secret storage uses.

@@ -61,6 +61,13 @@ pub enum Event {
         /// Why.
         reasons: Vec<rotate::Reason>,
     },
+    /// The person reset the identity, and said so: this browser follows the new one.
+    IdentityReset {
+        /// The master key that this browser knew.
+        from: Option<PublicKey>,
+        /// The new one.
+        to: PublicKey,
+    },
     /// There is a key backup with a key that was never under an older recovery key.
     BackupRenewed,
     /// A sealed recovery that had been in place was gone or altered, and was written again.

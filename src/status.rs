@@ -217,6 +217,15 @@ pub enum Question {
         /// Its security code, in groups of five digits.
         security_code: String,
     },
+    /// Was it you who reset the identity? Answered by [`PageRequest::Believe`].
+    Reset {
+        /// The account.
+        account: UserId,
+        /// The new master key.
+        master_key: PublicKey,
+        /// Its security code, in groups of five digits.
+        security_code: String,
+    },
 }
 
 impl Question {
@@ -227,7 +236,7 @@ impl Question {
             Self::Confirm { .. } => State::Confirm,
             Self::Keep { .. } => State::Keep,
             Self::Recover { .. } => State::Recover,
-            Self::Believe { .. } => State::Believe,
+            Self::Believe { .. } | Self::Reset { .. } => State::Believe,
             Self::Adopt { .. } => State::Adopt,
         }
     }

@@ -10,16 +10,19 @@ use keystead_core::{
     bridge::{self, Answer},
     error::Code,
     ident::{Origin, UserId},
+    rotate,
     secret::SecretText,
     store::Store,
 };
 use serde_json::{Value, json};
 
 use crate::{
+    adapter::{clock, webextension},
     background::State,
     driver::Driver,
     pages,
     protocol::{Ask, What, Who},
+    requests::record,
 };
 
 /// How long an ask waits for its session to be confirmed.
@@ -76,7 +79,15 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
             let secret = SecretText::new(secret);
             driver.run(|io| bridge::store_beside(io, session, &name, &secret)).await
         }
-        What::PutAside { name } => driver.run(|io| bridge::put_aside(io, session, &name)).await,
+        What::PutAside { name } => {
+            let answer = driver.run(|io| bridge::put_aside(io, session, &name)).await;
+            // Nothing else tells that the client has another identity then.
+            let record = record(state, &session.origin, &session.user_id).await;
+            if record.is_some_and(|record| record.rotation.reset.is_some()) {
+                webextension::set_alarm(session.origin.as_str(), clock::now().plus(rotate::LOOK_AFTER_RESET)).await;
+            }
+            answer
+        }
         What::Get { name } => driver.run(|io| bridge::get(io, session, &name)).await,
     }
 }

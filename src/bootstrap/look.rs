@@ -21,6 +21,7 @@ use crate::{
     matrix::{BackupVersion, KeysQueryResponse, MatrixError, account_data, backup, keys},
     recovery::{KeyDescription, sealed, secret_name},
     restore,
+    rotate::reset,
     status::State,
 };
 
@@ -132,9 +133,17 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
     if PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.is_none() {
         documents = make_identity(scene, record, documents).await?;
     }
-    let identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
+    let mut identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
     if record.master_key.as_ref().is_some_and(|seen| seen != identity.master()) {
-        return Err(LookError::OtherIdentity.into());
+        reset::follow(scene, record, &identity).await?;
+        // With the next look, in which nothing is of before.
+        documents = read(scene).await?;
+        identity = PublishedIdentity::read(&documents.keys, &scene.setup.user_id)?.ok_or(LookError::NoIdentity)?;
+        if record.master_key.as_ref() != Some(identity.master()) {
+            return Err(LookError::OtherIdentity.into());
+        }
+    } else {
+        reset::wait(scene, record).await?;
     }
     let found = whose(scene, record, &documents).await?;
     let mut pauses = BACKUP_READS;
@@ -173,7 +182,7 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
 /// Asks the client whether it has the secrets at all: from a session without them, secret storage would be made with
 /// nothing in it, and the session that has them could no longer set it up. A client that has only just made them is asked
 /// again for a moment.
-pub(super) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> {
+pub(crate) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> {
     for _ in 0..READINESS_ASKED {
         if holds_secrets(scene).await? {
             return Ok(());
@@ -315,7 +324,11 @@ fn of_ours<'r>(
         Some(key) if key.status != KeyStatus::Retired => Ok(key),
         None if !record.replaced.contains(&id) => {
             // One that this deployment's sealed recoveries list was ours, in another browser or before a logout.
-            foreign(if sealed.entry(&id).is_some() { Code::RecVaultLost } else { Code::RecForeign })
+            foreign(match sealed.entry(&id) {
+                Some(_) if record.keeps_a_proven_key() => Code::RecReplaced,
+                Some(_) => Code::RecVaultLost,
+                None => Code::RecForeign,
+            })
         }
         _ => Err(End::Leave(State::Failed, Some(Code::RecRollback))),
     }

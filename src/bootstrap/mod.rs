@@ -224,6 +224,13 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
             scene.show(progress, StepName::Look).await;
             look::look(scene, &mut record).await?
         }
+        // Another browser has replaced the recovery key: the person asks to have the new one here too.
+        Err(End::Leave(State::Foreign, Some(Code::RecReplaced))) if scene.setup.asked || record.has_given() => {
+            restore::take_up(scene, progress).await?;
+            record = AccountRecord::load(scene.io, origin, user_id).await?;
+            scene.show(progress, StepName::Look).await;
+            look::look(scene, &mut record).await?
+        }
         looked => looked?,
     };
 

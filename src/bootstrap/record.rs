@@ -370,7 +370,7 @@ impl AccountRecord {
         events::note(&io, origin, user_id, event).await
     }
 
-    /// Notes what the person says of an identity at a restore: theirs, or not.
+    /// Notes what the person says of an identity, at a restore or after a reset: theirs, or not.
     ///
     /// # Errors
     /// [`RecordError`]
@@ -386,7 +386,7 @@ impl AccountRecord {
             if accept {
                 record.believed = Some(master_key);
             } else {
-                (record.opened, record.believed) = (None, None);
+                (record.opened, record.believed, record.rotation.reset) = (None, None, None);
             }
         };
         record.change(&io, origin, noted).await?;
@@ -409,6 +409,12 @@ impl AccountRecord {
     #[must_use]
     pub fn proven(&self, held: &[KeyId]) -> Option<&VaultKey> {
         self.current().filter(|key| key.proven_at.is_some() && key.wrapped.is_some() && held.contains(&key.id))
+    }
+
+    /// Does this browser hold a recovery key that was in force, and proven?
+    #[must_use]
+    pub fn keeps_a_proven_key(&self) -> bool {
+        self.current().is_some_and(|key| key.proven_at.is_some() && key.wrapped.is_some())
     }
 
     /// Has this browser never had the account's secret storage in its care? It has not where its identity is known only

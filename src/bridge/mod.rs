@@ -39,6 +39,7 @@ use crate::{
         keys,
     },
     recovery::{SecretDocument, secret_name},
+    rotate::reset,
     secret::SecretText,
     time::UnixMillis,
 };
@@ -243,6 +244,9 @@ async fn try_put_aside(io: &Io, session: &Session, name: &str) -> Result<Answer,
     if current_key(io, &homeserver, session).await?.is_none() || !secret_name::ALL.contains(&name) {
         return Ok(Answer::Own);
     }
+    if name == secret_name::MASTER {
+        reset::begins(io, session).await?;
+    }
     let kinds = [name, account_data::KEYSTEAD_SUPERSEDED];
     let responses = homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;
     let [document, superseded] = responses.as_slice() else {
@@ -266,19 +270,19 @@ const MAX_ASIDE: usize = 32;
 
 /// The content of [`account_data::KEYSTEAD_SUPERSEDED`].
 #[derive(Default, Serialize, Deserialize)]
-struct Superseded {
+pub(crate) struct Superseded {
     #[serde(default)]
-    secrets: Vec<Aside>,
+    pub(crate) secrets: Vec<Aside>,
     #[serde(flatten)]
     other: BTreeMap<String, Value>,
 }
 
 /// A secret that was removed, still encrypted as it was.
 #[derive(Serialize, Deserialize)]
-struct Aside {
-    name: String,
+pub(crate) struct Aside {
+    pub(crate) name: String,
     at: UnixMillis,
-    document: Value,
+    pub(crate) document: Value,
 }
 
 /// The vault's current key, or the one that a rotation is just putting in its place: whichever is the account's default key

@@ -36,6 +36,13 @@ impl Found {
     pub fn is_foreign(&self, record: &AccountRecord) -> bool {
         self.entry.is_none() && record.key(&self.key_id).is_none()
     }
+
+    /// Did another browser put it in the place of a key that this one holds?
+    #[must_use]
+    pub fn is_successor(&self, record: &AccountRecord) -> bool {
+        let new = record.key(&self.key_id).is_none() && !record.replaced.contains(&self.key_id);
+        self.entry.is_some() && new && record.keeps_a_proven_key()
+    }
 }
 
 /// Reads it all.

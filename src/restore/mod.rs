@@ -68,8 +68,7 @@ pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
     conclude(&scene, Flow::Restore, progress, ended.map(|()| None)).await
 }
 
-/// Goes on, within a set-up, with somebody else's secret storage that the person opened: the session may be vouched for and
-/// lack the secrets all the same.
+/// Goes on, within a set-up, with secret storage whose key this browser lacks: the session may be vouched for all the same.
 pub(crate) async fn take_up(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     let way = if scene.setup.asked { Way::Asked } else { Way::Silent };
     steps(scene, progress, way, true).await
@@ -83,7 +82,8 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
-    let lacking = found.is_foreign(&record) && (lacking || matches!(way, Way::Given(_)));
+    let lacking =
+        (found.is_foreign(&record) || found.is_successor(&record)) && (lacking || matches!(way, Way::Given(_)));
     let vouched = found.published.identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id);
     if vouched && !lacking {
         return Err(End::Leave(State::Working, None));

@@ -51,8 +51,8 @@ pub(super) async fn renew_backup(
 pub async fn read_by_person(io: Io, origin: &Origin, user_id: &UserId) -> Result<(), Stop> {
     let mut record = AccountRecord::load(&io, origin, user_id).await?;
     let read = |record: &mut AccountRecord| {
-        if record.rotation.compromised.as_ref().is_some_and(|one| one.backup.is_none()) {
-            record.rotation.compromised = None;
+        if let Some(one) = record.rotation.compromised.as_mut().filter(|one| one.backup.is_none()) {
+            one.read = true;
         }
     };
     Ok(record.change(&io, origin, read).await?)

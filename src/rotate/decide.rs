@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{ANNOUNCED, Announced};
+use super::record::Announced;
 use crate::{
     bootstrap::recipients::{Chosen, Now},
     ident::Fingerprint,
@@ -77,18 +77,26 @@ pub(super) fn decide(known: &Known<'_>, now: Now, at: UnixMillis) -> Decision {
     let fate: Vec<_> = known.recipients.iter().map(|view| (view, reason_to_leave(known, &now, view))).collect();
     let leaving = |view: &RecipientView| fate.iter().any(|(one, reason)| *one == view && reason.is_some());
     let is_recipient = |fingerprint: &Fingerprint| known.recipients.iter().any(|view| view.fingerprint == *fingerprint);
+    // Where the key was restored, who opens it is the homeserver's word: that counts for those who leave, and no newcomer
+    // comes by it.
+    let was_shown = |view: &RecipientView| !view.user_id.is_empty();
+    let known_here = |fingerprint: &Fingerprint| {
+        known.recipients.iter().any(|view| view.fingerprint == *fingerprint && was_shown(view))
+    };
     let kept = now.own.is_none() && known.kept;
     let own_known = matches!(now.own, Some(Ok(_)) | None);
     let named = now.escrow_named;
     let accepted: Vec<_> =
         now.own.and_then(Result::ok).map(|own| (Role::Own, own)).into_iter().chain(now.escrow).collect();
 
+    let changes = fate.iter().any(|(_, reason)| reason.is_some())
+        || accepted.iter().any(|(_, recipient)| !is_recipient(recipient.fingerprint()));
+    let is_to_come = |fingerprint: &Fingerprint| changes && !known_here(fingerprint);
     let mut announced = Vec::new();
-    for (role, recipient) in accepted.iter().filter(|(_, recipient)| !is_recipient(recipient.fingerprint())) {
+    for (role, recipient) in accepted.iter().filter(|(_, recipient)| is_to_come(recipient.fingerprint())) {
         let before = known.announced.iter().find(|one| one.recipient.fingerprint == *recipient.fingerprint());
-        // A clock that was set back must not keep it waiting until the time that it showed.
-        let since = before.map(|one| one.since).filter(|since| *since <= at).unwrap_or(at);
-        announced.push(Announced { recipient: view(*role, recipient), since });
+        let new = || Announced::new(view(*role, recipient), at);
+        announced.push(before.map_or_else(new, |before| before.go_on(at)));
     }
     // Who cannot be asked for just now is still to come.
     let still = |one: &&Announced| match one.recipient.role {
@@ -101,7 +109,7 @@ pub(super) fn decide(known: &Known<'_>, now: Now, at: UnixMillis) -> Decision {
 
     let may_be_used = |recipient: &RecipientAccepted| {
         let shown = announced.iter().find(|one| one.recipient.fingerprint == *recipient.fingerprint());
-        is_recipient(recipient.fingerprint()) || shown.is_some_and(|one| at.since(one.since) >= ANNOUNCED)
+        known_here(recipient.fingerprint()) || shown.is_some_and(|one| one.from() <= at)
     };
     let usable: Vec<_> = accepted.into_iter().filter(|(_, recipient)| may_be_used(recipient)).collect();
     let mut reasons: Vec<_> = fate.iter().filter_map(|(_, reason)| *reason).collect();

@@ -14,6 +14,7 @@ use crate::{
         prove::{self, ProveError, Published},
         record::VaultKey,
     },
+    bridge::Superseded,
     effect::HttpRequest,
     ident::KeyId,
     matrix::{account_data, homeserver::Stop},
@@ -81,7 +82,40 @@ impl Documents {
             let content = serde_json::to_value(&document).unwrap_or(Value::Null);
             writes.push(account_data::put(&scene.setup.user_id, kind, &content));
         }
+        writes.extend(self.aside(scene, Some(old), new, &[]).await?);
         Ok(writes)
+    }
+
+    /// What is to be written so that what was put aside opens with the new key, where the old one opens it, and has no entry
+    /// of those that are gone.
+    async fn aside(
+        &self,
+        scene: &Scene<'_>,
+        old: Option<&VaultKey>,
+        new: &VaultKey,
+        gone: &[KeyId],
+    ) -> Result<Option<HttpRequest>, End> {
+        let Some(mut superseded) = self.get::<Superseded>(account_data::KEYSTEAD_SUPERSEDED) else { return Ok(None) };
+        let mut changed = false;
+        for aside in &mut superseded.secrets {
+            let Ok(mut document) = serde_json::from_value::<SecretDocument>(aside.document.clone()) else { continue };
+            let ids: Vec<_> = document.key_ids().collect();
+            if let Some(old) = old
+                && open(scene, new, &aside.name, &document).await?.is_none()
+                && let Some(secret) = open(scene, old, &aside.name, &document).await?
+            {
+                let derived = prove::derive(scene.io, new, &aside.name).await?;
+                prove::enter(&mut document, &new.id, &derived, &secret)?;
+                changed = true;
+            }
+            for id in gone.iter().filter(|id| ids.contains(id)) {
+                document.remove_entry(id);
+                changed = true;
+            }
+            aside.document = serde_json::to_value(&document).unwrap_or(Value::Null);
+        }
+        let content = serde_json::to_value(&superseded).unwrap_or(Value::Null);
+        Ok(changed.then(|| account_data::put(&scene.setup.user_id, account_data::KEYSTEAD_SUPERSEDED, &content)))
     }
 
     /// What is to be written so that a key opens what only an older one opens; nothing where that is so.
@@ -127,6 +161,7 @@ impl Documents {
             let content = serde_json::to_value(&document).unwrap_or(Value::Null);
             writes.push(account_data::put(&scene.setup.user_id, kind, &content));
         }
+        writes.extend(self.aside(scene, None, current, gone).await?);
         Ok(writes)
     }
 }

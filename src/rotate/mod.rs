@@ -11,6 +11,7 @@
 //! | complete | the new key is the current one, the old one retired | `bootstrap/mod.rs` |
 //! | clear | settled a minute later: the old key is out of the vault, and nothing has an entry under it | `clear.rs` |
 //! | renew | after a compromise: another key backup | `compromise.rs` |
+//! | reset | after a compromise: the new identity that the person made is set up | `reset.rs` |
 //!
 //! Threats: a thief of a recipient's OpenPGP key who goes on reading; a directory, or whoever has the policy's pen for an
 //! hour, that adds a recipient of its own: each new one is shown to the person for 24 hours before it is used, and logged;
@@ -23,6 +24,7 @@ mod decide;
 mod documents;
 mod record;
 mod replace;
+pub(crate) mod reset;
 
 use std::time::Duration;
 
@@ -49,7 +51,8 @@ use documents::Documents;
 
 pub use compromise::read_by_person;
 pub use decide::Reason;
-pub use record::{ANNOUNCED, Announced, Checked, Compromised, Rotation, UnderWay};
+pub use record::{ANNOUNCED, Announced, Checked, Compromised, Rotation, STEP, UnderWay};
+pub use reset::{LOOK as LOOK_AFTER_RESET, ResetBegun};
 
 /// How often it is looked who may open the sealed recovery while a session is open.
 const DAILY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -194,7 +197,8 @@ fn policy_hash(scene: &Scene<'_>) -> String {
 /// When to look again.
 fn next(record: &AccountRecord, now: UnixMillis) -> UnixMillis {
     let used = record.rotation.announced.iter().map(Announced::from).filter(|from| *from > now);
-    used.chain([now.plus(DAILY)]).min().unwrap_or(now.plus(DAILY))
+    let soon = if record.rotation.announced.is_empty() { DAILY } else { STEP };
+    used.chain([now.plus(soon)]).min().unwrap_or(now.plus(soon))
 }
 
 async fn look_again(
@@ -254,7 +258,7 @@ fn show(record: &AccountRecord, progress: &mut Progress) {
     progress.rotation = RotationView {
         upcoming: announced.iter().map(|one| Upcoming { recipient: one.recipient.clone(), from: one.from() }).collect(),
         expiring: expiring.clone(),
-        compromised: compromised.clone(),
+        compromised: compromised.clone().filter(|one| !one.read),
         problem: None,
     };
 }

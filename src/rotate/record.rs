@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Reason;
+use super::{Reason, reset::ResetBegun};
 use crate::{ident::KeyId, status::RecipientView, time::UnixMillis};
 
 /// How long a recipient is shown before it is used.
 pub const ANNOUNCED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How much of that the time between two looks counts at most: neither a clock that jumps nor a browser that was closed for a
+/// week has shown anything.
+pub const STEP: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,8 @@ pub struct Rotation {
     pub under_way: Option<UnderWay>,
     /// Somebody may hold a recovery key who should not: what the person is told.
     pub compromised: Option<Compromised>,
+    /// The person began to reset the identity, after that was told.
+    pub reset: Option<ResetBegun>,
 }
 
 /// The last look.
@@ -42,15 +47,31 @@ pub struct Checked {
 pub struct Announced {
     /// Which.
     pub recipient: RecipientView,
-    /// When it was first shown.
-    pub since: UnixMillis,
+    /// When it was last seen to be shown.
+    pub last: UnixMillis,
+    /// How long it had been shown then, in milliseconds.
+    pub shown: u64,
 }
 
 impl Announced {
-    /// When it may be used.
+    /// One that is shown from now on.
     #[must_use]
-    pub const fn from(&self) -> UnixMillis {
-        self.since.plus(ANNOUNCED)
+    pub const fn new(recipient: RecipientView, now: UnixMillis) -> Self {
+        Self { recipient, last: now, shown: 0 }
+    }
+
+    /// It is shown still. A clock that was set back has shown nothing meanwhile.
+    #[must_use]
+    pub fn go_on(&self, now: UnixMillis) -> Self {
+        let passed = if self.last <= now { now.since(self.last).min(STEP) } else { Duration::ZERO };
+        let shown = self.shown.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(0));
+        Self { recipient: self.recipient.clone(), last: now, shown }
+    }
+
+    /// When it may be used, if nothing comes between.
+    #[must_use]
+    pub fn from(&self) -> UnixMillis {
+        self.last.plus(ANNOUNCED.saturating_sub(Duration::from_millis(self.shown)))
     }
 }
 
@@ -76,6 +97,9 @@ pub struct Compromised {
     pub recipients: Vec<RecipientView>,
     /// The version of the key backup whose key it opened, until there is another.
     pub backup: Option<String>,
+    /// The person has read what that means. A reset of the identity afterwards is expected still.
+    #[serde(default)]
+    pub read: bool,
 }
 
 impl Rotation {
@@ -90,7 +114,7 @@ impl Rotation {
         if let Some(UnderWay { reasons, distrusted, backup, .. }) = self.under_way.take()
             && reasons.iter().copied().any(Reason::is_compromise)
         {
-            self.compromised = Some(Compromised { at, recipients: distrusted, backup: Some(backup) });
+            self.compromised = Some(Compromised { at, recipients: distrusted, backup: Some(backup), read: false });
         }
     }
 
@@ -104,6 +128,7 @@ impl Rotation {
             leftovers: Vec::new(),
             under_way: None,
             compromised: None,
+            reset: None,
         }
     }
 }

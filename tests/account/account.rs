@@ -510,6 +510,29 @@ impl Account {
         Ok(PageAnswer::Done)
     }
 
+    /// The client removes a secret from secret storage, which the page hook tells of first.
+    pub(crate) async fn put_aside(&self, name: &str) {
+        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let answer = self.drive(|io| bridge::put_aside(io, &session, name)).await.unwrap_or_else(|Died| panic!());
+        assert!(matches!(answer, bridge::Answer::Own), "{name}");
+    }
+
+    /// What Element does where the person resets the identity, until it asks for the password.
+    pub(crate) async fn begin_reset(&self, world: &World) {
+        let id = self.global().await["m.secret_storage.default_key"]["key"].as_str().unwrap().to_owned();
+        for name in secret_name::ALL {
+            self.put_aside(name).await;
+            self.put(world, name, &json!({})).await;
+        }
+        self.put(world, &format!("m.secret_storage.key.{id}"), &json!({})).await;
+        self.put(world, "m.secret_storage.default_key", &json!({})).await;
+    }
+
+    /// The rest of it.
+    pub(crate) async fn finish_reset(&mut self) {
+        self.element = Rc::new(Element::set_up(&self.synapse, &self.session).await);
+    }
+
     pub(crate) async fn data(&self, _world: &World) -> Value {
         self.global().await
     }

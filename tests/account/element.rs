@@ -12,6 +12,8 @@ use keystead_testbed::{Session, Synapse};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::world::PASSWORD;
+
 /// The client's secrets.
 pub(crate) struct Element {
     seeds: [(&'static str, SecretBytes<32>); 3],
@@ -47,13 +49,23 @@ impl Element {
             sign_json(&mut key, &user, &derive_public(master).key_id(), master).unwrap();
             Value::Object(key)
         };
-        let keys = json!({
+        let mut keys = json!({
             "master_key": document("master", master),
             "self_signing_key": document("self_signing", self_signing),
             "user_signing_key": document("user_signing", user_signing),
         });
         let token = Some(session.access_token.as_str());
         let upload = "/_matrix/client/v3/keys/device_signing/upload";
+        let answer = synapse.call(Method::POST, upload, token, Some(&keys)).await.unwrap();
+        if answer.status != 401 {
+            answer.ok().unwrap();
+            return;
+        }
+        // Over an identity that there is, only with the password.
+        let identifier = json!({ "type": "m.id.user", "user": user.as_str() });
+        let asked = &answer.body["session"];
+        keys["auth"] =
+            json!({ "type": "m.login.password", "identifier": identifier, "password": PASSWORD, "session": asked });
         synapse.call(Method::POST, upload, token, Some(&keys)).await.unwrap().ok().unwrap();
     }
 

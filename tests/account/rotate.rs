@@ -7,11 +7,12 @@ use keystead_core::{
     bootstrap::Outcome,
     error::Code,
     events::{self, Event},
-    ident::KeyId,
-    recovery::{EncryptedSecret, RecoveryKey, SecretDocument},
-    rotate::{ANNOUNCED, Reason},
+    ident::{DeviceId, Fingerprint, KeyId},
+    recovery::{EncryptedSecret, RecoveryKey, SecretDocument, secret_name},
+    restore::Way,
+    rotate::{ANNOUNCED, Reason, STEP},
     secret::SecretText,
-    status::State,
+    status::{Question, RecipientView, State},
 };
 use keystead_testbed::{KeyKind, KeySpec};
 use sequoia_openpgp::{Cert, Packet, parse::Parse, serialize::SerializeInto, types::ReasonForRevocation};
@@ -139,6 +140,13 @@ async fn revoked_for(world: &World, fingerprint: &str, reason: ReasonForRevocati
     String::from_utf8(cert.strip_secret_key_material().armored().to_vec().unwrap()).unwrap()
 }
 
+/// What is shown is shown for a day, in a browser that is open meanwhile.
+pub(crate) async fn show_for_a_day(account: &Account, world: &World) {
+    account.wait(STEP);
+    account.start(world, None).await.unwrap();
+    account.wait(ANNOUNCED - STEP);
+}
+
 async fn log(account: &Account) -> Vec<Event> {
     let text = account.events().await;
     events::read(&text).unwrap().into_iter().map(|entry| entry.event).collect()
@@ -158,11 +166,15 @@ async fn a_recipient_that_the_policy_adds_is_shown_for_24_hours_and_used_then() 
     assert!(outcome.progress.calls(), "the person is not called");
     assert!(outcome.retry_at.is_some_and(|at| at <= upcoming.from), "nobody looks when it may be used");
     unchanged(&account, &world, &before).await;
-    account.wait(ANNOUNCED - Duration::from_secs(60));
+    // A clock that jumps has shown nothing to anybody.
+    account.wait(Duration::from_secs(365 * 86_400));
+    start(&account, &world, &mut reader).await;
+    unchanged(&account, &world, &before).await;
+    account.wait(STEP - Duration::from_secs(120));
     start(&account, &world, &mut reader).await;
     unchanged(&account, &world, &before).await;
 
-    account.wait(Duration::from_secs(60));
+    account.wait(Duration::from_secs(120));
     let outcome = start(&account, &world, &mut reader).await;
     rotated(&account, &world, &before, &[&world.person, &fingerprint]).await;
     assert!(outcome.progress.rotation.upcoming.is_empty() && outcome.progress.rotation.compromised.is_none());
@@ -213,6 +225,178 @@ async fn an_escrow_certificate_that_is_removed_opens_nothing_from_then_on() {
     assert!(!start(&account, &world, &mut Reader::default()).await.progress.calls());
 }
 
+/// An account whose recovery key was replaced because somebody may hold it.
+async fn compromised(world: &World) -> Account {
+    world.set_policy("escrow", Some(escrow(world, "escrow").await.1));
+    let account = set_up(world).await;
+    world.set_policy("escrow", None);
+    start(&account, world, &mut Reader::default()).await;
+    settle(&account, world).await;
+    account
+}
+
+fn code(outcome: &Outcome) -> Option<Code> {
+    outcome.progress.problem.map(|(code, _)| code)
+}
+
+#[tokio::test]
+async fn an_identity_that_the_person_resets_after_a_compromise_is_set_up_when_the_person_says_so() {
+    let world = World::start().await;
+    let mut account = compromised(&world).await;
+    let (old, before) = (account.record().await, account.data(&world).await);
+    account.read_compromise().await;
+    account.begin_reset(&world).await;
+    // Element waits for the password: it is left alone.
+    assert_eq!(code(&account.start(&world, None).await.unwrap()), Some(Code::RecNoIdentity));
+    account.finish_reset().await;
+
+    let outcome = account.start(&world, None).await.unwrap();
+    let Some(Question::Reset { master_key, .. }) = outcome.progress.question else { panic!("{:?}", code(&outcome)) };
+    assert_ne!(Some(master_key), old.master_key);
+    assert_eq!(account.record().await.master_key, old.master_key, "followed without a word");
+    account.believe(master_key, true).await;
+    let outcome = account.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    settle(&account, &world).await;
+    let (record, data) = (account.record().await, account.data(&world).await);
+    assert_eq!(record.master_key, Some(master_key));
+    assert!(record.rotation.compromised.is_none() && record.rotation.reset.is_none());
+    let id = default_key(&data);
+    let key = account.open(&world, &data, &id).await.unwrap();
+    account.opens_everything(&data, &id, &key).unwrap();
+    let told = |event: &Event| matches!(event, Event::IdentityReset { to, .. } if *to == master_key);
+    assert!(log(&account).await.iter().any(told));
+    // The old recovery key does not come back.
+    account.put(&world, "m.secret_storage.default_key", &before["m.secret_storage.default_key"]).await;
+    assert_eq!(code(&account.start(&world, None).await.unwrap()), Some(Code::RecRollback));
+}
+
+#[tokio::test]
+async fn no_other_identity_is_followed() {
+    let world = World::start().await;
+    for row in ["the homeserver's", "without the secrets", "the person says no", "no compromise", "another session's"] {
+        let mut account = match row {
+            "no compromise" => set_up(&world).await,
+            _ => compromised(&world).await,
+        };
+        let old = account.record().await.master_key;
+        if row != "the homeserver's" {
+            account.begin_reset(&world).await;
+        }
+        account.finish_reset().await;
+        match row {
+            "without the secrets" => account.holds_secrets.set(false),
+            "another session's" => {
+                let device = DeviceId::parse("ANOTHER").unwrap();
+                account.tamper(|record| record.rotation.reset.as_mut().unwrap().device_id = device.clone()).await;
+            }
+            "the person says no" => {
+                let outcome = account.start(&world, None).await.unwrap();
+                assert_eq!(code(&outcome), Some(Code::RecReset));
+                let Some(Question::Reset { master_key, .. }) = outcome.progress.question else { panic!("{row}") };
+                account.believe(master_key, false).await;
+            }
+            _ => {}
+        }
+        let outcome = account.start(&world, None).await.unwrap();
+        assert_eq!((code(&outcome), outcome.progress.question), (Some(Code::RecIdentity), None), "{row}");
+        assert_eq!(account.record().await.master_key, old, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_reset_before_comes_along() {
+    let world = World::start().await;
+    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
+    let account = set_up(&world).await;
+    let before = account.data(&world).await;
+    account.put_aside(secret_name::USER_SIGNING).await;
+    world.set_policy("escrow", None);
+    start(&account, &world, &mut Reader::default()).await;
+    settle(&account, &world).await;
+    settle(&account, &world).await;
+    let data = account.data(&world).await;
+    let document = data["io.keystead.superseded"]["secrets"][0]["document"].clone();
+    let document: SecretDocument = serde_json::from_value(document).unwrap();
+    assert!(document.entry(&default_key(&before)).unwrap().is_none(), "the old key opens it still");
+    let id = default_key(&data);
+    let key = account.open(&world, &data, &id).await.unwrap();
+    let entry = document.entry(&id).unwrap().expect("the new key has no entry");
+    entry.decrypt(&key.derive_keys(secret_name::USER_SIGNING)).unwrap();
+}
+
+#[tokio::test]
+async fn another_browser_of_the_person_s_gets_the_new_key_when_asked() {
+    let world = World::start().await;
+    let (_, policy) = escrow(&world, "escrow").await;
+    world.set_policy("escrow", Some(policy));
+    let account = set_up(&world).await;
+    let other = restored(&account, &world).await;
+    world.set_policy("escrow", None);
+    start(&account, &world, &mut Reader::default()).await;
+    settle(&account, &world).await;
+    let data = account.data(&world).await;
+
+    other.asked.set(false);
+    other.wait(SETTLED);
+    let outcome = other.start(&world, None).await.unwrap();
+    assert_eq!((outcome.progress.state, code(&outcome)), (State::Foreign, Some(Code::RecReplaced)));
+    assert!(!outcome.progress.calls(), "the person is called");
+    other.asked.set(true);
+    let outcome = other.start(&world, None).await.unwrap();
+    assert!(matches!(outcome.progress.question, Some(Question::Recover { .. })), "{:?}", code(&outcome));
+    let key = account.open(&world, &data, &default_key(&data)).await.unwrap();
+    let outcome = other.restore(&world, Way::Given(key.to_base58())).await;
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    let outcome = other.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    settle(&other, &world).await;
+    assert_eq!(other.record().await.current().map(|key| key.id.clone()), Some(default_key(&data)));
+    assert_eq!(default_key(&account.data(&world).await), default_key(&data), "the recovery key was replaced again");
+}
+
+/// The same account on another browser, which has the recovery key too.
+pub(crate) async fn restored(account: &Account, world: &World) -> Account {
+    let other = account.elsewhere(world).await;
+    let data = account.data(world).await;
+    let key = account.open(world, &data, &default_key(&data)).await.unwrap();
+    let master_key = account.record().await.master_key;
+    other.tamper(|record| record.master_key = master_key).await;
+    let restored = other.restore(world, Way::Given(key.to_base58())).await;
+    assert_eq!(restored.progress.state, State::Complete, "{:?}", restored.progress.problem);
+    assert_eq!(other.start(world, None).await.unwrap().progress.state, State::Complete);
+    other
+}
+
+#[tokio::test]
+async fn whom_only_the_homeserver_lists_is_shown_for_24_hours_too() {
+    let world = World::start().await;
+    let account = set_up(&world).await;
+    let other = restored(&account, &world).await;
+    let before = account.data(&world).await;
+    let successor = world.certify("Everybody <everybody@example.org>", None).await;
+    world.publish(&revoked_for(&world, &world.person, ReasonForRevocation::KeySuperseded).await).await;
+    list(&other, &successor).await;
+    let outcome = start(&other, &world, &mut Reader::default()).await;
+    assert_eq!(outcome.progress.rotation.upcoming.len(), 1);
+    unchanged(&other, &world, &before).await;
+}
+
+/// The homeserver had listed one more recipient when this browser restored the recovery key.
+async fn list(other: &Account, listed: &str) {
+    let listed = Fingerprint::parse(listed).unwrap();
+    other
+        .tamper(|record| {
+            let key = &mut record.keys[0];
+            assert!(key.recipients.iter().all(|view| view.user_id.is_empty()), "they were accepted here");
+            let more = RecipientView { fingerprint: listed.clone(), ..key.recipients[0].clone() };
+            key.recipients.push(more);
+            record.rotation.checked = None;
+        })
+        .await;
+    other.wait(SETTLED);
+}
+
 #[tokio::test]
 async fn a_certificate_that_was_replaced_gives_way_to_its_successor_after_24_hours() {
     for (reason, compromise) in [
@@ -234,7 +418,7 @@ async fn a_certificate_that_was_replaced_gives_way_to_its_successor_after_24_hou
         let outcome = start(&account, &world, &mut Reader::default()).await;
         assert_eq!(outcome.progress.rotation.upcoming.len(), 1, "{reason}");
         unchanged(&account, &world, &before).await;
-        account.wait(ANNOUNCED);
+        show_for_a_day(&account, &world).await;
         let outcome = start(&account, &world, &mut Reader::default()).await;
         rotated(&account, &world, &before, &[&successor]).await;
         assert_eq!(outcome.progress.rotation.compromised.is_some(), compromise, "{reason}");
@@ -253,7 +437,7 @@ async fn another_certificate_of_the_person_s_takes_the_place_of_the_one_before()
     let address = json!({ "user_id": account.user().as_str(), "address": "all@example.org" });
     world.set_policy("account", Some(address));
     start(&account, &world, &mut Reader::default()).await;
-    account.wait(ANNOUNCED);
+    show_for_a_day(&account, &world).await;
     start(&account, &world, &mut Reader::default()).await;
     rotated(&account, &world, &before, &[&other]).await;
     let told = |event: &Event| matches!(event, Event::Rotated { reasons, .. } if *reasons == [Reason::Replaced]);

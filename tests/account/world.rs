@@ -51,6 +51,9 @@ impl Fault {
 const ADDRESS: &str = "everybody@example.org";
 
 /// The services that all rows share.
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "a password";
+
 pub(crate) struct World {
     pub(crate) synapse: Rc<Synapse>,
     pub(crate) gpg: Gpg,
@@ -105,7 +108,7 @@ impl World {
 
     async fn first_log_in(&self) -> Session {
         let name = format!("person{}", self.people.fetch_add(1, Ordering::Relaxed));
-        self.synapse.register_user(&name, "a password").await.unwrap();
+        self.synapse.register_user(&name, PASSWORD).await.unwrap();
         self.synapse.login(&name, "a password").await.unwrap()
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
 use thirtyfour::extensions::query::ElementQueryable;
 use thirtyfour::{By, WebElement};
 
@@ -173,6 +173,31 @@ impl Browser {
     pub async fn button(&self, text: &str) -> Result<WebElement> {
         let query = self.session().query(By::XPath(button(text))).wait(PATIENCE, Duration::from_millis(50));
         query.and_enabled().and_displayed().first().await.with_context(|| format!("the page has no button {text:?}"))
+    }
+
+    /// Opens Element's settings, where they are about encryption.
+    ///
+    /// # Errors
+    /// If they do not open.
+    pub async fn open_encryption_settings(&self) -> Result<()> {
+        let script = "page.mxDispatcher.dispatch(arguments[0]);";
+        let action = json!({ "action": "view_user_settings", "initialTabId": "USER_ENCRYPTION_TAB" });
+        let dispatched: Value = self.in_page(script, vec![action]).await?;
+        ensure!(dispatched.is_null(), "the settings did not open");
+        Ok(())
+    }
+
+    /// Resets the cryptographic identity there.
+    ///
+    /// # Errors
+    /// If Element does not come to that.
+    pub async fn reset_identity(&self, password: &str) -> Result<()> {
+        self.open_encryption_settings().await?;
+        self.press("Reset cryptographic identity").await?;
+        self.press("Continue").await?;
+        self.find("input[name=passwordField]").await?.send_keys(password).await?;
+        self.find(".mx_InteractiveAuthEntryComponents_passwordSection .mx_Dialog_primary").await?.click().await?;
+        Ok(())
     }
 }
 

@@ -65,7 +65,7 @@ async fn own_storage(company: &Company, kind: BrowserKind) -> Result<()> {
 
 async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
     let (ann, desk, browser) = complete(company, kind).await?;
-    open_encryption_settings(&browser).await?;
+    browser.open_encryption_settings().await?;
     browser.press("Change recovery key").await?;
     let shown = browser.find(".mx_KeyPanel_key").await?.text().await?;
     browser.press("Continue").await?;
@@ -85,7 +85,7 @@ async fn change(company: &Company, kind: BrowserKind) -> Result<()> {
 
 async fn delete(company: &Company, kind: BrowserKind) -> Result<()> {
     let (ann, desk, browser) = complete(company, kind).await?;
-    open_encryption_settings(&browser).await?;
+    browser.open_encryption_settings().await?;
     browser.find("input[name=keyStorage]").await?;
     browser.in_page("page.document.querySelector('input[name=keyStorage]').click();", vec![]).await?;
     browser.press("Delete key storage").await?;
@@ -103,12 +103,7 @@ async fn delete(company: &Company, kind: BrowserKind) -> Result<()> {
 async fn reset(company: &Company, kind: BrowserKind) -> Result<()> {
     let (ann, desk, browser) = complete(company, kind).await?;
     let before = company.identity(&ann).await?;
-    open_encryption_settings(&browser).await?;
-    browser.press("Reset cryptographic identity").await?;
-    browser.press("Continue").await?;
-    let password = browser.find("input[name=passwordField]").await?;
-    password.send_keys(&ann.password).await?;
-    browser.find(".mx_InteractiveAuthEntryComponents_passwordSection .mx_Dialog_primary").await?.click().await?;
+    browser.reset_identity(&ann.password).await?;
     let changed = async || Ok((company.identity(&ann).await? != before).then_some(()));
     until("another identity", PATIENCE, changed).await?;
     let after = company.identity(&ann).await?;
@@ -145,13 +140,5 @@ async fn still_declined(company: &Company, ann: &Employee, desk: &Desk, browser:
         ensure!(seen.progress.code() == Some("KS-REC-DECLINED"), "the code is {:?}", seen.progress.code());
     }
     ensure!(company.sealed_recovery(ann).await.is_err(), "there is secret storage");
-    Ok(())
-}
-
-async fn open_encryption_settings(browser: &Browser) -> Result<()> {
-    let script = "page.mxDispatcher.dispatch(arguments[0]);";
-    let action = json!({ "action": "view_user_settings", "initialTabId": "USER_ENCRYPTION_TAB" });
-    let dispatched: Value = browser.in_page(script, vec![action]).await?;
-    ensure!(dispatched.is_null(), "the settings did not open");
     Ok(())
 }

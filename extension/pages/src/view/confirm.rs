@@ -44,7 +44,11 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
                 drawn = question;
             }
             Some(
-                Question::Keep { .. } | Question::Recover { .. } | Question::Adopt { .. } | Question::Believe { .. },
+                Question::Keep { .. }
+                | Question::Recover { .. }
+                | Question::Adopt { .. }
+                | Question::Believe { .. }
+                | Question::Reset { .. },
             )
             | None => {
                 let nothing = super::outcome(Msg("confirm_nothing"), Msg("confirm_nothing_detail"));

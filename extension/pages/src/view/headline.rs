@@ -1,6 +1,6 @@
 //! Where an account stands, in one plain line and one sentence: decided here, drawn in the popup.
 
-use keystead_core::status::{DeploymentView, Progress, State, StepName};
+use keystead_core::status::{DeploymentView, Progress, Question, State, StepName};
 
 use crate::text::Msg;
 
@@ -64,6 +64,9 @@ pub(crate) fn headline(deployment: &DeploymentView) -> Headline {
         State::Confirm => say(Tone::Asks, Msg("state_confirm"), Msg("state_confirm_detail")),
         State::Keep => say(Tone::Asks, Msg("state_keep"), Msg("state_keep_detail")),
         State::Recover => say(Tone::Asks, Msg("state_recover"), Msg("state_recover_detail")),
+        State::Believe if matches!(deployment.progress.question, Some(Question::Reset { .. })) => {
+            say(Tone::Asks, Msg("reset_title"), Msg("state_reset_detail"))
+        }
         State::Believe => say(Tone::Asks, Msg("state_believe"), Msg("state_believe_detail")),
         State::Adopt => say(Tone::Asks, Msg("state_foreign"), Msg("state_adopt_detail")),
         State::Failed => say(Tone::Bad, Msg("state_failed"), Msg("state_failed_detail")),

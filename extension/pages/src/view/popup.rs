@@ -269,6 +269,9 @@ fn buttons(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> 
             });
             row.child(to("adopt", Msg("adopt_open"), Route::Recover(origin))).child(not_now)
         }
+        State::Foreign if matches!(shown.progress.problem, Some((Code::RecReplaced, _))) => {
+            row.child(to("replaced", Msg("replaced_open"), Route::Recover(origin)))
+        }
         // Put off, or left alone: the way stays open.
         State::Foreign if matches!(shown.progress.problem, Some((Code::RecForeign, _))) => {
             let hash = Route::Recover(origin).hash();

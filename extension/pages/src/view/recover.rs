@@ -108,8 +108,12 @@ impl Recover {
                 self.stage.show(super::adopt::ask(account, *passphrase, field(), buttons, &wrong));
             }
             Some(Question::Believe { account, master_key, security_code }) => {
-                self.stage.show(ask_to_believe(self, account, *master_key, security_code));
-                self.stage.say(&Msg("believe_title").text());
+                self.stage.show(ask_to_believe(self, &BELIEVE, account, *master_key, security_code));
+                self.stage.say(&BELIEVE.title.text());
+            }
+            Some(Question::Reset { account, master_key, security_code }) => {
+                self.stage.show(ask_to_believe(self, &RESET, account, *master_key, security_code));
+                self.stage.say(&RESET.title.text());
             }
             Some(_) | None => match shown.map(|shown| shown.progress.state) {
                 Some(State::Complete) => self.finish(Msg("recover_done_title"), Msg("recover_done_detail")),
@@ -320,7 +324,37 @@ pub(super) fn sealed(stage: &Rc<Stage>, message: &str) -> El {
         )
 }
 
-fn ask_to_believe(page: &Rc<Recover>, account: &UserId, master_key: PublicKey, code: &str) -> El {
+/// What a person is asked about an identity.
+struct About {
+    title: Msg,
+    intro: Msg,
+    code: Msg,
+    how: Msg,
+    no: Msg,
+    yes: Msg,
+}
+
+/// One that was opened.
+const BELIEVE: About = About {
+    title: Msg("believe_title"),
+    intro: Msg("believe_intro"),
+    code: Msg("believe_code"),
+    how: Msg("believe_how"),
+    no: Msg("believe_no"),
+    yes: Msg("believe_yes"),
+};
+
+/// One that is new.
+const RESET: About = About {
+    title: Msg("reset_title"),
+    intro: Msg("reset_intro"),
+    code: Msg("reset_code"),
+    how: Msg("reset_how"),
+    no: Msg("reset_no"),
+    yes: Msg("reset_yes"),
+};
+
+fn ask_to_believe(page: &Rc<Recover>, about: &About, account: &UserId, master_key: PublicKey, code: &str) -> El {
     let answer = |id: &str, label: Msg, accept: bool| {
         let (page, account) = (page.clone(), account.clone());
         button(id, &label.text(), move || spawn_local(page.clone().answer(account.clone(), master_key, accept)))
@@ -328,21 +362,22 @@ fn ask_to_believe(page: &Rc<Recover>, account: &UserId, master_key: PublicKey, c
     let groups = code.split(' ').map(|group| el("span").text(group).text(" "));
     let body = el("div")
         .class("body")
-        .child(el("p").class("lead").text(&Msg("believe_intro").with(&[account.as_str()])))
+        .child(el("p").class("lead").text(&about.intro.with(&[account.as_str()])))
         .child(
-            el("section").class("key-card").child(el("h2").id("code-label").text(&Msg("believe_code").text())).child(
+            el("section").class("key-card").child(el("h2").id("code-label").text(&about.code.text())).child(
                 el("p")
                     .attr("role", "group")
                     .attr("aria-labelledby", "code-label")
                     .child(el("code").class("key code").children(groups)),
             ),
         )
-        .child(el("p").text(&Msg("believe_how").text()))
+        .child(el("p").text(&about.how.text()))
         .child(el("p").id("trouble").class("trouble"))
-        .child(el("div").class("buttons").child(answer("not-mine", Msg("believe_no"), false)).child(answer(
-            "mine",
-            Msg("believe_yes"),
-            true,
-        )));
-    super::page(Msg("believe_title"), body)
+        .child(
+            el("div")
+                .class("buttons")
+                .child(answer("not-mine", about.no, false))
+                .child(answer("mine", about.yes, true)),
+        );
+    super::page(about.title, body)
 }
