@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use keystead_testbed::KeyKind;
 use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Desk, Employee, PATIENCE, State, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{at_work, complete, retry, usable};
 
