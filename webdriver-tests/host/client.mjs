@@ -7,6 +7,7 @@
 //   login-only    {deviceName?, keys?}      a device; with `keys` it uploads its device keys (it stays unsigned)
 //   own-recovery  {passphrase?}             identity, secret storage and backup made by this client
 //   open          {recoveryKey, events?}    a fresh device opens secret storage; events: [{roomId, eventId}]
+//   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room
 //   state         {accessToken?}            what the server stores for the account; changes nothing
 import { commands } from "./client/commands.mjs";

@@ -18,6 +18,8 @@ pub(crate) enum Bench {
     Bootstrap,
     /// Listing the files of an Element Web release beside sha256sum.
     Manifest,
+    /// Another recovery key for five secrets: its time and requests, beside the same requests of a plain client.
+    Rotate,
     /// Sealing a recovery message beside OpenPGP.js.
     Seal,
     /// The background's WebAssembly: its size, and its start.

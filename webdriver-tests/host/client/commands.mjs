@@ -1,5 +1,6 @@
 // What the independent client can do.
 import { RoomStateEvent } from "matrix-js-sdk";
+import { decodeRecoveryKey } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { open } from "./open.mjs";
 import { end, logIn, ownKeysPublished, start, waitFor, withPassword } from "./session.mjs";
 import { readState } from "./state.mjs";
@@ -35,6 +36,13 @@ async function ownRecovery(input) {
     };
     await end(client, input.logout ?? false);
     return answer;
+}
+
+async function storeSecret(input) {
+    const client = await start(await logIn(input, decodeRecoveryKey(input.recoveryKey)));
+    await client.secretStorage.store(input.name, input.secret);
+    await end(client, input.logout ?? true);
+    return {};
 }
 
 async function send(input) {
@@ -74,6 +82,7 @@ async function joined(client, roomId, userId) {
 }
 
 export const commands = {
+    "store-secret": storeSecret,
     "login-only": loginOnly,
     "own-recovery": ownRecovery,
     open,

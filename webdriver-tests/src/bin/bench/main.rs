@@ -10,6 +10,7 @@ mod figure;
 mod manifest;
 mod own_page;
 mod requests;
+mod rotate;
 mod seal;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ struct Arguments {
 enum Name {
     Bootstrap,
     Manifest,
+    Rotate,
     Seal,
     Wasm,
 }
@@ -109,6 +111,12 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
             done(bootstrap::bench(&company, *kind, bare()?, arguments.runs).await?);
+        }
+    }
+    if wanted(Name::Rotate) {
+        let company = Company::found().await.context("the services did not start")?;
+        for kind in &kinds {
+            done(rotate::bench(&company, *kind, arguments.runs).await?);
         }
     }
     eprintln!("load average at the end: {}", load()?);

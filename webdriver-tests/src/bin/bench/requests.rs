@@ -14,6 +14,34 @@ pub(crate) struct Own {
     request: Recorded,
 }
 
+impl Own {
+    fn path(&self) -> &str {
+        &self.request.asked.path
+    }
+
+    /// Does it list all of the account's documents?
+    pub(crate) fn lists(&self) -> bool {
+        self.path().ends_with("/sync")
+    }
+
+    /// Does it read the account's published identity?
+    pub(crate) fn reads_identity(&self) -> bool {
+        self.path().ends_with("/keys/query")
+    }
+
+    /// Does it write one of the documents that are about secrets?
+    pub(crate) fn writes(&self) -> bool {
+        self.request.asked.method == Method::PUT && self.path().contains("/account_data/")
+    }
+}
+
+/// From the first of the requests to the last one's answer.
+pub(crate) fn from_first_to_last(requests: &[Own]) -> Duration {
+    let first = requests.iter().map(|own| own.request.at).min();
+    let last = requests.iter().map(|own| own.request.at + own.request.waited.unwrap_or_default()).max();
+    first.zip(last).map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
+}
+
 /// The requests of a run that the extension made, in the order in which they came in: everything but Element's.
 pub(crate) fn own(desk: &Desk) -> Vec<Own> {
     let page = desk.element.url();
