@@ -31,6 +31,7 @@ use crate::{
         switch::SwitchError,
     },
     effect::{Answer, Effect, Io, PageAnswer, PageCommand},
+    error::Code,
     events::{self, Event},
     matrix::{homeserver::Homeserver, keys},
     secret::SecretText,
@@ -81,6 +82,10 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let found = find::find(scene).await?;
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
+    }
+    // A key that a proven successor replaced is an old state, whatever opens it.
+    if record.replaced.contains(&found.key_id) {
+        return Err(End::Leave(State::Failed, Some(Code::RecRollback)));
     }
     let lacking =
         (found.is_foreign(&record) || found.is_successor(&record)) && (lacking || matches!(way, Way::Given(_)));
