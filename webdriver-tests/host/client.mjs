@@ -5,7 +5,7 @@
 //
 // Every command takes {homeserver, user, password}; `logout: true|false` says whether the device it made goes again.
 //   login-only    {deviceName?, keys?}      a device; with `keys` it uploads its device keys (it stays unsigned)
-//   own-recovery  {passphrase?}             identity, secret storage and backup made by this client
+//   own-recovery  {passphrase?, anew?}      identity (anew: whatever there is), secret storage and backup by this client
 //   open          {recoveryKey, events?}    a fresh device opens secret storage; events: [{roomId, eventId}]
 //   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room

@@ -33,6 +33,24 @@ impl Browser {
     /// # Errors
     /// If it does not come to that.
     pub async fn log_out(&self) -> Result<()> {
+        self.in_page("page.mxDispatcher.dispatch({ action: 'logout' });", vec![]).await?;
+        self.wait_until_logged_out().await
+    }
+
+    /// Waits until a logout is over, as [`Browser::log_out`] does.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn wait_until_logged_out(&self) -> Result<()> {
+        self.wait_for_state(State::SignedOut, PATIENCE).await?;
+        self.wait_until_emptied().await
+    }
+
+    /// Waits until Element has removed what it stored.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn wait_until_emptied(&self) -> Result<()> {
         const STORES: &str = r"
             const done = arguments[0];
             indexedDB.databases().then(
@@ -40,8 +58,6 @@ impl Browser {
                 () => done(null),
             );
         ";
-        self.in_page("page.mxDispatcher.dispatch({ action: 'logout' });", vec![]).await?;
-        self.wait_for_state(State::SignedOut, PATIENCE).await?;
         let empty = async || {
             let left = self.session().execute_async(STORES, vec![]).await?.json().as_u64();
             Ok((left == Some(0)).then_some(()))
@@ -49,9 +65,11 @@ impl Browser {
         if until("Element's empty storage", EMPTIED_WITHIN, empty).await.is_ok() {
             return Ok(());
         }
-        // Something of the client that ended holds a database open: it goes with its page.
+        // Something of the client that ended holds a database open: it goes with its page. What is not being removed then
+        // is removed by the next login.
         self.session().refresh().await?;
-        until("Element's empty storage", PATIENCE, empty).await
+        let _ = until("Element's empty storage", EMPTIED_WITHIN, empty).await;
+        Ok(())
     }
 
     /// Waits until Element's client has decrypted this message, in a room that the person has joined.
@@ -85,6 +103,22 @@ impl Browser {
     pub async fn wait_until_logged_in(&self) -> Result<()> {
         let view = async || Ok((self.view().await? == Some(LOGGED_IN)).then_some(()));
         until("Element's view of a logged-in person", PATIENCE, view).await
+    }
+
+    /// Has Element's client the key of the key backup?
+    ///
+    /// # Errors
+    /// If nobody is logged in, or the client does not say.
+    pub async fn page_has_backup_key(&self) -> Result<bool> {
+        const ASK: &str = r"
+            const done = arguments[0];
+            const page = window.wrappedJSObject ?? window;
+            const crypto = page.mxMatrixClientPeg?.get()?.getCrypto();
+            if (!crypto) done('no client');
+            else crypto.getSessionBackupPrivateKey().then((key) => done(Boolean(key)), (error) => done(String(error)));
+        ";
+        let said = self.session().execute_async(ASK, vec![]).await?.json().clone();
+        said.as_bool().with_context(|| format!("the client says: {said}"))
     }
 
     /// Closes the page's tab, as the person does, and opens Element in another.

@@ -21,7 +21,15 @@ async function ownRecovery(input) {
     const client = await start(await logIn(input));
     const crypto = client.getCrypto();
     const recoveryKey = await crypto.createRecoveryKeyFromPassphrase(input.passphrase);
-    await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: withPassword(client, input.password) });
+    if (input.anew) {
+        // The SDK would put the new identity into the secret storage that is there, and drops it for one that it sees late.
+        await client.secretStorage.setDefaultKeyId(null);
+        await crypto.userHasCrossSigningKeys(undefined, true);
+    }
+    await crypto.bootstrapCrossSigning({
+        setupNewCrossSigning: input.anew ?? false,
+        authUploadDeviceSigningKeys: withPassword(client, input.password),
+    });
     await crypto.bootstrapSecretStorage({
         createSecretStorageKey: async () => recoveryKey,
         setupNewSecretStorage: true,

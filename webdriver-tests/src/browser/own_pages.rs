@@ -102,6 +102,30 @@ impl Browser {
         .await
     }
 
+    /// The master key that this browser has seen in place for an account, as it keeps it; `None` where it has seen none.
+    ///
+    /// # Errors
+    /// If the database refuses, or what is in it cannot be read.
+    pub async fn pin(&self, element: &str, user_id: &str) -> Result<Option<String>> {
+        const READ: &str = r"
+            const [key, done] = arguments;
+            const opening = indexedDB.open('keystead');
+            opening.onerror = () => done(null);
+            opening.onsuccess = () => {
+                const reading = opening.result.transaction('records').objectStore('records').get(key);
+                reading.onsuccess = () => { opening.result.close(); done(reading.result ?? '{}'); };
+                reading.onerror = () => done(null);
+            };
+        ";
+        let key = format!("account|{element}|{user_id}");
+        self.in_own_page(async |session| {
+            let record = session.execute_async(READ, vec![key.into()]).await?.json().clone();
+            let record: Value = serde_json::from_str(record.as_str().context("the record cannot be read")?)?;
+            Ok(record["master_key"].as_str().map(str::to_owned))
+        })
+        .await
+    }
+
     /// Removes the vault's wrapping keys, as a browser that cleans up does.
     ///
     /// # Errors

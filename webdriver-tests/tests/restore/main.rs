@@ -6,6 +6,7 @@
 mod by_hand;
 mod foreign;
 mod gnupg;
+mod hostile;
 mod pages;
 mod rotate;
 mod same_browser;
@@ -23,6 +24,7 @@ async fn main() -> ExitCode {
         by_hand::add(company, kind, rows);
         foreign::add(company, kind, rows);
         gnupg::add(company, kind, rows);
+        hostile::add(company, kind, rows);
         wipe::add(company, kind, rows);
         pages::add(company, kind, rows);
         rotate::add(company, kind, rows);
