@@ -83,12 +83,13 @@ const commands = {
     }
   },
   make_backup: () => currentClient().getCrypto().resetKeyBackup(),
-  // What Element itself does after "use recovery key", with secret storage served by the background.
+  // What Element itself does after "use recovery key", with secret storage served by the background. The signature comes
+  // last: a device that is vouched for has everything, wherever a tab is closed.
   async restore() {
     const crypto = currentClient().getCrypto();
     await crypto.userHasCrossSigningKeys(undefined, true);
-    await crypto.bootstrapCrossSigning({});
     await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
+    await crypto.bootstrapCrossSigning({});
     await crypto.checkKeyBackupAndEnable();
     window.mxSetupEncryptionStore?.done?.();
   },
