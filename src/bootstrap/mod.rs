@@ -311,7 +311,7 @@ pub(crate) async fn complete(
         make::forget(scene, &lent.id).await?;
     }
     let completed = |record: &mut AccountRecord| {
-        (record.lent, record.not_now) = (None, None);
+        (record.lent, record.only_lent, record.not_now) = (None, false, None);
         record.master_key = Some(*proven.master_key());
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
         record.settle_at = settle::next(record.settle_at, changed, now);

@@ -152,6 +152,10 @@ pub struct AccountRecord {
     /// ours is in its place.
     #[serde(default)]
     pub lent: Option<VaultKey>,
+    /// The master key is known only because the person opened somebody else's secret storage: nothing of ours has been
+    /// proven. Kept through logout, so that an adoption it comes in the middle of can begin again.
+    #[serde(default)]
+    pub only_lent: bool,
     /// When the person said *not now* to opening somebody else's secret storage.
     #[serde(default)]
     pub not_now: Option<UnixMillis>,
@@ -242,6 +246,7 @@ impl AccountRecord {
             keys: Vec::new(),
             opened: None,
             lent: None,
+            only_lent: false,
             not_now: None,
             drill: None,
             believed: None,
@@ -422,7 +427,7 @@ impl AccountRecord {
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         let taking_over = self.taking_over().map_or(0, |_| 1);
-        let unseen = self.master_key.is_none() || self.lent.is_some();
+        let unseen = self.master_key.is_none() || self.lent.is_some() || self.only_lent;
         self.keys.len() == taking_over && unseen && self.replaced.is_empty()
     }
 

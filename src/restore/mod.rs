@@ -126,6 +126,7 @@ async fn restore(
     let foreign = found.is_foreign(record);
     let browser = crate::bootstrap::make::make_letters(16)?;
     let enter = |record: &mut AccountRecord| {
+        record.only_lent = foreign && record.is_untouched();
         record.browser.get_or_insert_with(|| browser.clone());
         record.master_key = Some(*believed.master_key());
         (record.opened, record.believed) = (None, None);
