@@ -56,7 +56,7 @@ impl Coded for SealError {
 }
 
 /// How often a read that gives an older state is repeated: homeservers with several workers answer late.
-pub(super) const STALE_READS: usize = 3;
+pub(crate) const STALE_READS: usize = 3;
 /// The pause before each of the reads that find a sealed recovery gone or altered which was in place before: only what is
 /// so for a minute is written again.
 const DOUBT_PAUSE: Duration = Duration::from_secs(20);

@@ -14,8 +14,9 @@ use crate::{
     bootstrap::{
         End, Scene, Setup, prove,
         record::{AccountRecord, VaultKey},
+        seal::STALE_READS,
     },
-    effect::Io,
+    effect::{Effect, Io},
     error::{Code, Coded},
     events::{self, Event},
     gnupg,
@@ -31,6 +32,8 @@ use crate::{
 
 /// After how many days without a drill the person is reminded, where the policy does not say.
 pub const REMINDER_DAYS: u32 = 180;
+/// The pause before the homeserver is asked again for a sealed recovery that is not the one that was written.
+const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How the last drill ended.
@@ -144,15 +147,20 @@ fn code_of(end: End) -> Code {
     }
 }
 
-/// The key in force, and its sealed recovery on the server, which is the one that was written.
+/// The key in force, and its sealed recovery on the server, which is the one that was written. A homeserver that says
+/// otherwise may only be late: it is asked again for some seconds before that is called a forgery.
 async fn current(scene: &Scene<'_>, record: &AccountRecord) -> Result<(VaultKey, Option<String>), End> {
     let key = record.current().filter(|key| key.wrapped.is_some()).ok_or(DrillError::Nothing)?;
-    let entry = witness::read(scene).await?.entry(&key.id);
-    let sealed = entry.and_then(|entry| entry.sealed);
-    if sealed != key.sealed {
-        return Err(DrillError::Altered.into());
+    for again in (0..=STALE_READS).rev() {
+        let sealed = witness::read(scene).await?.entry(&key.id).and_then(|entry| entry.sealed);
+        if sealed == key.sealed {
+            return Ok((key.clone(), sealed.map(|sealed| sealed.message)));
+        }
+        if again > 0 {
+            scene.io.ask(Effect::SleepUntil(scene.io.now().plus(DOUBT_PAUSE))).await;
+        }
     }
-    Ok((key.clone(), sealed.map(|sealed| sealed.message)))
+    Err(DrillError::Altered.into())
 }
 
 /// Compares what was opened with the key in force.
