@@ -25,7 +25,7 @@ use keystead_core::{
     error::Code,
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::{PublicKey, PublishedIdentity},
-    matrix::KeysQueryResponse,
+    matrix::{KeysQueryResponse, backup, keys},
     policy::Retention,
     recovery::{
         EncryptedSecret, KeyDescription, KeyVault, MemoryVault, RecoveryKey, SecretDocument, decode_seed,
@@ -37,6 +37,7 @@ use keystead_core::{
         drill::{self, Drill},
     },
     secret::SecretText,
+    status::State,
     store::MemoryStore,
     time::UnixMillis,
 };
@@ -46,12 +47,16 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     element::Element,
+    stale::Stale,
     turns::Turns,
     world::{Fault, World},
 };
 
 /// The process died.
 struct Died;
+
+/// In milliseconds.
+const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
 
 pub(crate) struct Account {
     user: UserId,
@@ -75,6 +80,9 @@ pub(crate) struct Account {
     /// The account's data after each write, where that is watched.
     pub(crate) moments: RefCell<Option<Vec<Value>>>,
     now: Cell<u64>,
+    /// How far off the clock is, in milliseconds.
+    off: Cell<i64>,
+    stale: RefCell<Option<Stale>>,
     /// Whose turn it is at the homeserver, and which seat is this browser's.
     turns: RefCell<Option<(Rc<Turns>, usize)>>,
 }
@@ -108,7 +116,9 @@ impl Account {
 
     /// The same account on the same browser, after a logout and a login.
     pub(crate) async fn again(self, world: &World, keep_wrapping_keys: bool) -> Self {
+        self.begin(None);
         self.end(keep_wrapping_keys).await;
+        self.leave().await;
         let session = world.log_in(self.user.as_str()).await;
         Self::on(world, &session, self.element, self.driver.vault, self.driver.store).await
     }
@@ -139,6 +149,8 @@ impl Account {
             fault: Cell::default(),
             moments: RefCell::default(),
             now: Cell::new(keystead_cli::now().0),
+            off: Cell::default(),
+            stale: RefCell::default(),
             turns: RefCell::default(),
         }
     }
@@ -189,10 +201,31 @@ impl Account {
 
     /// Runs a set-up, as at a start of the browser; `None` where the process died.
     pub(crate) async fn start(&self, world: &World, fault: Option<Fault>) -> Option<Outcome> {
+        self.begin(fault);
+        self.go_on(world).await
+    }
+
+    fn begin(&self, fault: Option<Fault>) {
         self.trace.borrow_mut().clear();
         self.fault.set(fault);
+        self.off.set(0);
+    }
+
+    async fn go_on(&self, world: &World) -> Option<Outcome> {
         let setup = self.setup(world);
         self.drive(|io| bootstrap::run(io, setup)).await.ok()
+    }
+
+    /// Restores, and where that succeeds goes on with what a set-up sees to then.
+    pub(crate) async fn restore_and_start(&self, world: &World, way: Way, fault: Option<Fault>) -> Option<Outcome> {
+        self.begin(None);
+        self.log_in(None).await;
+        self.begin(fault);
+        let setup = self.setup(world);
+        let outcome = self.drive(|io| restore::run(io, setup, way)).await.ok()?;
+        // A device that is vouched for already has nothing to restore.
+        let done = matches!(outcome.progress.state, State::Complete | State::Working);
+        if done { self.go_on(world).await } else { Some(outcome) }
     }
 
     fn setup(&self, world: &World) -> Setup {
@@ -227,8 +260,14 @@ impl Account {
 
     /// The person logs out.
     pub(crate) async fn log_out(&self) {
-        self.fault.set(None);
+        self.begin(None);
         self.end(false).await;
+    }
+
+    /// The session ends at the homeserver, and its device goes.
+    pub(crate) async fn leave(&self) {
+        let token = Some(self.session.access_token.as_str());
+        self.synapse.call(Method::POST, "/_matrix/client/v3/logout", token, None).await.unwrap().ok().unwrap();
     }
 
     async fn end(&self, keep_wrapping_keys: bool) {
@@ -243,7 +282,7 @@ impl Account {
 
     /// Time passes.
     pub(crate) fn wait(&self, time: Duration) {
-        self.now.set(self.time().plus(time).0);
+        self.now.set(UnixMillis(self.now.get()).plus(time).0);
     }
 
     /// What this session's login is known to have begun with.
@@ -340,13 +379,17 @@ impl Account {
 
     /// Does the account's identity vouch for this session?
     pub(crate) async fn is_vouched_for(&self, world: &World) -> bool {
+        let identity = self.published(world).await;
+        identity.vouched_devices().any(|device| *device.device_id() == self.device())
+    }
+
+    async fn published(&self, world: &World) -> PublishedIdentity {
         let body = json!({ "device_keys": { self.user.as_str(): [] } });
         let path = "/_matrix/client/v3/keys/query";
         let answer =
             world.synapse.call(Method::POST, path, Some(&self.session.access_token), Some(&body)).await.unwrap();
         let answer: KeysQueryResponse = serde_json::from_value(answer.ok().unwrap()).unwrap();
-        let identity = PublishedIdentity::read(&answer, &self.user).unwrap().unwrap();
-        identity.vouched_devices().any(|device| *device.device_id() == self.device())
+        PublishedIdentity::read(&answer, &self.user).unwrap().unwrap()
     }
 
     /// Writes account data as the account itself, or its homeserver, can.
@@ -365,7 +408,7 @@ impl Account {
     }
 
     pub(crate) fn time(&self) -> UnixMillis {
-        UnixMillis(self.now.get())
+        UnixMillis(self.now.get().saturating_add_signed(self.off.get()))
     }
 
     async fn drive<'a, T, F: Future<Output = T> + 'a>(&self, flow: impl FnOnce(Io) -> F) -> Result<T, Died> {
@@ -384,7 +427,7 @@ impl Account {
     async fn perform(&self, effect: Effect) -> Result<Answer, Died> {
         // Shown and slept is not done: neither can be lost.
         if let Effect::SleepUntil(time) = effect {
-            self.now.set(self.now.get().max(time.0));
+            self.now.set(self.now.get() + u64::try_from(time.since(self.time()).as_millis()).unwrap());
             return Ok(Answer::Done);
         }
         if matches!(effect, Effect::Report(_)) {
@@ -408,8 +451,18 @@ impl Account {
             (Some(Fault::Fails(at)), _) if at == index => return Ok(Answer::Failed),
             _ => {}
         }
+        match fault {
+            Some(Fault::Ahead(at)) if at == index => self.off.set(YEAR),
+            Some(Fault::Behind(at)) if at == index => self.off.set(-YEAR),
+            Some(Fault::Stale(at)) if at == index => {
+                let before = self.before().await;
+                self.stale.replace(Some(before));
+            }
+            _ => {}
+        }
         let writes = named(&effect).contains("PUT ");
-        let answer = match effect {
+        let requests = if let Effect::Http(requests) = &effect { requests.clone() } else { Vec::new() };
+        let mut answer = match effect {
             Effect::Page(command) => Answer::Page(Box::pin(self.page(command)).await?),
             Effect::Native(NativeCommand::Exchange(_)) if self.script.borrow().is_some() => {
                 let said = self.script.borrow_mut().as_mut().and_then(VecDeque::pop_front);
@@ -418,11 +471,27 @@ impl Account {
             Effect::Http(_) => self.in_turn(self.driver.perform(effect)).await,
             other => self.driver.perform(other).await,
         };
+        if let Some(stale) = self.stale.borrow_mut().as_mut() {
+            stale.put_back(&requests, &mut answer);
+        }
         if writes && self.moments.borrow().is_some() {
             let data = self.global().await;
             self.moments.borrow_mut().as_mut().unwrap().push(data);
         }
         if fault == Some(Fault::DiesAfter(index)) { Err(Died) } else { Ok(answer) }
+    }
+
+    /// The homeserver goes on giving this account data for a while.
+    pub(crate) async fn reads_late(&self, data: Value) {
+        let late = self.before().await.with_data(data);
+        self.stale.replace(Some(late));
+    }
+
+    /// What the homeserver has now.
+    async fn before(&self) -> Stale {
+        let data = self.synapse.account_data(self.user.as_str()).await.unwrap()["global"].take();
+        let asked = Effect::Http(vec![keys::query(&self.user), backup::version()]);
+        Stale::new(data, self.driver.perform(asked).await)
     }
 
     /// From now on this browser asks the homeserver when it is its turn.
@@ -489,9 +558,10 @@ impl Account {
         Ok(PageAnswer::Done)
     }
 
-    /// What a client does in a restore: reads its secrets over the bridge and signs its device.
+    /// What a client does in a restore: reads its secrets over the bridge and, when it has them all, signs its device.
     async fn take_secrets(&self) -> Result<PageAnswer, Died> {
         let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let mut self_signing = None;
         for (name, expected) in self.element.secrets() {
             let bridge::Answer::Secret(secret) = self.drive(|io| bridge::get(io, &session, name)).await? else {
                 return Ok(PageAnswer::Failed);
@@ -501,11 +571,11 @@ impl Account {
             let twice = self.drive(|io| bridge::get(io, &session, name)).await?;
             assert!(!matches!(twice, bridge::Answer::Secret(_)), "{name} was given twice");
             if name == secret_name::SELF_SIGNING {
-                let seed = decode_seed(&secret).unwrap();
-                let synapse = &self.synapse;
-                Element::sign_device(synapse, &self.session, self.device_keys.clone(), &seed).await;
+                self_signing = Some(decode_seed(&secret).unwrap());
             }
         }
+        let synapse = &self.synapse;
+        Element::sign_device(synapse, &self.session, self.device_keys.clone(), &self_signing.unwrap()).await;
         self.holds_secrets.set(true);
         Ok(PageAnswer::Done)
     }
@@ -595,6 +665,57 @@ impl Account {
         self.put(world, "m.secret_storage.default_key", &json!({ "key": id })).await;
     }
 
+    /// One write of another client that gives the account a new recovery key: the key's description, the default key, and
+    /// each secret's document, in the order of matrix-js-sdk.
+    pub(crate) async fn change_recovery_key(&self, world: &World, id: &KeyId, key: &RecoveryKey, write: usize) {
+        const ORDER: [&str; 4] =
+            [secret_name::MASTER, secret_name::USER_SIGNING, secret_name::SELF_SIGNING, secret_name::MEGOLM_BACKUP];
+        let id_text = id.as_str();
+        match write {
+            0 => {
+                let description = KeyDescription::make(&key.derive_keys("")).unwrap();
+                let content = serde_json::to_value(&description).unwrap();
+                self.put(world, &format!("m.secret_storage.key.{id_text}"), &content).await;
+            }
+            1 => self.put(world, "m.secret_storage.default_key", &json!({ "key": id_text })).await,
+            _ => {
+                let name = ORDER[write - 2];
+                let secret = self.element.secrets().find(|(known, _)| *known == name).unwrap().1;
+                let mut document = SecretDocument::default();
+                document.set_entry(id, &EncryptedSecret::encrypt(&key.derive_keys(name), &secret).unwrap());
+                self.put(world, name, &serde_json::to_value(&document).unwrap()).await;
+            }
+        }
+    }
+
+    /// Each secret that is stored opens with one of these keys, and is the client's.
+    pub(crate) fn each_opens<'k>(
+        &self,
+        data: &Value,
+        keys: impl Iterator<Item = &'k (KeyId, RecoveryKey)> + Clone,
+    ) -> Result<(), String> {
+        for (name, secret) in self.element.secrets() {
+            let Some(content) = data.get(name) else { continue };
+            let document: SecretDocument = serde_json::from_value(content.clone()).map_err(|e| e.to_string())?;
+            let opens = keys.clone().any(|(id, key)| {
+                let entry = document.entry(id).ok().flatten();
+                let opened = entry.and_then(|entry| entry.decrypt(&key.derive_keys(name)).ok());
+                opened.is_some_and(|opened| opened.expose("to compare") == secret.expose("to compare"))
+            });
+            if !opens {
+                return Err(format!("{name} opens with no key that anybody keeps"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the homeserver publish the identity that the client made?
+    pub(crate) async fn has_its_identity(&self, world: &World) -> bool {
+        let seed = self.element.secrets().find(|(name, _)| *name == secret_name::MASTER).unwrap().1;
+        let made = keystead_core::identity::derive_public(&decode_seed(&seed).unwrap());
+        *self.published(world).await.master() == made
+    }
+
     /// With this key, every secret opens and is the client's.
     pub(crate) fn opens_everything(&self, data: &Value, id: &KeyId, key: &RecoveryKey) -> Result<(), String> {
         let description = data[format!("m.secret_storage.key.{}", id.as_str())].clone();
@@ -630,7 +751,8 @@ fn named(effect: &Effect) -> String {
 
 fn refusal(status: u16) -> HttpResponse {
     let body = br#"{"errcode":"M_UNKNOWN","error":"on purpose"}"#.to_vec();
-    HttpResponse { status, content_type: "application/json".into(), retry_after_ms: None, body }
+    let retry_after_ms = (status == 429).then_some(7_000);
+    HttpResponse { status, content_type: "application/json".into(), retry_after_ms, body }
 }
 
 fn success() -> HttpResponse {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     account::Account,
+    crash::matrix,
     world::{Fault, World},
 };
 
@@ -48,17 +49,7 @@ async fn a_session_that_has_everything_is_adopted_wherever_it_is_disturbed() {
     let world = World::start().await;
     let trace = row(&world, None).await.unwrap();
     assert!(trace.iter().any(|effect| effect == "page store_beside"));
-    let (mut rows, mut failed) = (0, Vec::new());
-    for (index, name) in trace.iter().enumerate() {
-        for fault in Fault::all_at(index, name) {
-            rows += 1;
-            if let Err(why) = row(&world, Some(fault)).await {
-                failed.push(format!("{fault:?} ({name}): {why}"));
-            }
-        }
-    }
-    println!("{rows} rows over {} effects, {} passed", trace.len(), rows - failed.len());
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    matrix(&trace, async |fault| row(&world, Some(fault)).await.map(|_| ())).await;
 }
 
 #[tokio::test]

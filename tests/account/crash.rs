@@ -10,6 +10,21 @@ use crate::world::{Fault, World};
 /// A run that was disturbed may need this many starts; a person's browser has as many as it wants.
 const STARTS: usize = 3;
 
+/// Runs a row for everything that can go wrong at each effect of an undisturbed run; says how many ran and passed.
+pub(crate) async fn matrix(trace: &[String], row: impl AsyncFn(Fault) -> Result<(), String>) {
+    let (mut rows, mut failed) = (0, Vec::new());
+    for (index, name) in trace.iter().enumerate() {
+        for fault in Fault::all_at(index, name) {
+            rows += 1;
+            if let Err(why) = row(fault).await {
+                failed.push(format!("{fault:?} ({name}): {why}"));
+            }
+        }
+    }
+    println!("{rows} rows over {} effects, {} passed", trace.len(), rows - failed.len());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
 async fn row(world: &World, fault: Fault) -> Result<(), String> {
     let account = world.hire().await;
     account.start(world, Some(fault)).await;
@@ -37,16 +52,5 @@ async fn a_set_up_that_is_disturbed_anywhere_is_finished_by_the_next_start() {
     let trace = undisturbed.trace();
     assert!(trace.len() > 30, "a trace of {} effects is not a whole set-up", trace.len());
 
-    let mut failed = Vec::new();
-    let mut rows = 0;
-    for (index, name) in trace.iter().enumerate() {
-        for fault in Fault::all_at(index, name) {
-            rows += 1;
-            if let Err(why) = row(&world, fault).await {
-                failed.push(format!("{fault:?} ({name}): {why}"));
-            }
-        }
-    }
-    println!("{rows} rows over {} effects, {} passed", trace.len(), rows - failed.len());
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    matrix(&trace, async |fault| row(&world, fault).await).await;
 }

@@ -176,6 +176,11 @@ async fn what_is_wrong_with_the_backup_is_found_and_kept() {
     for entry in document["keys"].as_object_mut().unwrap().values_mut() {
         entry["message"] = of_other.as_object().unwrap().values().next().unwrap()["message"].clone();
     }
+    // A homeserver that is only late is asked again.
+    let mut late = account.data(&world).await;
+    late[sealed::ACCOUNT_DATA] = document.clone();
+    account.reads_late(late).await;
+    assert_eq!(account.drill(&world, Some(copy(&text))).await.unwrap().problem, None);
     account.put(&world, sealed::ACCOUNT_DATA, &document).await;
     let drill = account.drill(&world, Some(text)).await.unwrap();
     assert_eq!(drill.problem, Some(Code::RecSealedForged), "the server's message is another one");

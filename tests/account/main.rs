@@ -4,6 +4,7 @@
 
 mod account;
 mod adopt;
+mod another_client;
 mod crash;
 mod drill;
 mod element;
@@ -11,9 +12,11 @@ mod foreign;
 mod gnupg;
 mod interrupted;
 mod restore;
+mod restore_crash;
 mod roster;
 mod rotate;
 mod rotate_crash;
+mod stale;
 mod turns;
 mod two_writers;
 mod wipe;

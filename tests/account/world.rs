@@ -25,6 +25,12 @@ pub(crate) enum Fault {
     Status(usize, u16),
     /// The write is answered with success and lost.
     Lost(usize),
+    /// The write is done, and what was there before is read for a while.
+    Stale(usize),
+    /// From here on the clock is a year ahead; it is right again when this start is over.
+    Ahead(usize),
+    /// The same, a year behind.
+    Behind(usize),
     /// The store, the vault or the page fails.
     Fails(usize),
 }
@@ -32,7 +38,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// All that can go wrong at an effect.
     pub(crate) fn all_at(index: usize, name: &str) -> Vec<Self> {
-        let mut faults = vec![Self::DiesBefore(index), Self::DiesAfter(index)];
+        let mut faults = vec![Self::DiesBefore(index), Self::DiesAfter(index), Self::Ahead(index), Self::Behind(index)];
         if name.starts_with("http") {
             faults.push(Self::Offline(index));
             faults.extend([500, 429, 401].map(|status| Self::Status(index, status)));
@@ -40,12 +46,19 @@ impl Fault {
         if name.contains("PUT ") {
             faults.push(Self::Lost(index));
         }
+        if name.contains("PUT ") || WRITING_PAGE.contains(&name) {
+            faults.push(Self::Stale(index));
+        }
         if ["store", "vault", "page"].iter().any(|kind| name.starts_with(kind)) {
             faults.push(Self::Fails(index));
         }
         faults
     }
 }
+
+/// What the page does that changes something on the homeserver.
+const WRITING_PAGE: [&str; 5] =
+    ["page store_secrets", "page store_beside", "page restore", "page make_identity", "page make_backup"];
 
 /// The address in the one certificate that all accounts of this test share.
 const ADDRESS: &str = "everybody@example.org";
