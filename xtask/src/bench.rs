@@ -18,6 +18,8 @@ pub(crate) enum Bench {
     Bootstrap,
     /// Listing the files of an Element Web release beside sha256sum.
     Manifest,
+    /// Restores after a login, in the same browser and in a new one, beside matrix-js-sdk's own.
+    Restore,
     /// Another recovery key for five secrets: its time and requests, beside the same requests of a plain client.
     Rotate,
     /// Sealing a recovery message beside OpenPGP.js.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
@@ -27,6 +28,14 @@ impl Browser {
         let script = format!("#!/bin/sh\nGNUPGHOME={} exec {}\n", gpg.home().display(), gpgme_json()?.display());
         fs::write(&program, script)?;
         fs::set_permissions(&program, Permissions::from_mode(0o700))?;
+        self.connect_host(&program)
+    }
+
+    /// Connects it with a native messaging host as with gpgme-json.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub fn connect_host(&self, program: &Path) -> Result<()> {
         let folder = match self.kind {
             BrowserKind::Chromium => self.profile().join("NativeMessagingHosts"),
             BrowserKind::Firefox => home(self.private.path()).join(".mozilla/native-messaging-hosts"),

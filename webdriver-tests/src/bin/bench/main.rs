@@ -7,9 +7,11 @@
 mod bootstrap;
 mod cold_start;
 mod figure;
+mod gnupg_host;
 mod manifest;
 mod own_page;
 mod requests;
+mod restore;
 mod rotate;
 mod seal;
 
@@ -56,6 +58,7 @@ struct Arguments {
 enum Name {
     Bootstrap,
     Manifest,
+    Restore,
     Rotate,
     Seal,
     Wasm,
@@ -63,6 +66,9 @@ enum Name {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if let Some(opened) = gnupg_host::wanted() {
+        return gnupg_host::answer(&opened).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let arguments = Arguments::parse();
     match run(&arguments).await {
         Ok(figures) => {
@@ -107,10 +113,15 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
             done(seal::bench(&gpg, *kind, bare()?, arguments.runs).await?);
         }
     }
-    if wanted(Name::Bootstrap) {
+    if wanted(Name::Bootstrap) || wanted(Name::Restore) {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
-            done(bootstrap::bench(&company, *kind, bare()?, arguments.runs).await?);
+            if wanted(Name::Bootstrap) {
+                done(bootstrap::bench(&company, *kind, bare()?, arguments.runs).await?);
+            }
+            if wanted(Name::Restore) {
+                done(restore::bench(&company, *kind, bare()?, arguments.runs).await?);
+            }
         }
     }
     if wanted(Name::Rotate) {
