@@ -87,6 +87,15 @@ impl RecoverPage<'_> {
         Ok(())
     }
 
+    /// A picture of all of it, in a window that shows it without a margin.
+    ///
+    /// # Errors
+    /// If the browser makes none.
+    pub async fn picture_of_all(&self, to: &Path) -> Result<()> {
+        self.0.set_window_rect(0, 0, 720, 1200).await?;
+        Ok(self.0.find(By::Css("body")).await?.screenshot(to).await?)
+    }
+
     /// A picture of it.
     ///
     /// # Errors

@@ -122,10 +122,10 @@ async fn second_profile(
     browser
         .on_recover_page(&element, async |page| {
             page.find("#message").await?;
-            page.picture(&pictures[0]).await?;
+            page.picture_of_all(&pictures[0]).await?;
             page.send(&opened).await?;
             page.find("#mine").await?;
-            page.picture(&pictures[1]).await?;
+            page.picture_of_all(&pictures[1]).await?;
             page.believe().await
         })
         .await?;
@@ -134,6 +134,7 @@ async fn second_profile(
     browser.wait_until_readable(room_id, MESSAGE).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
     report.check("the message from before is read in the new browser, and everything is in place there", true);
+    browser.picture_of_popup(&out.join("popup-new-browser.png")).await?;
     browser.quit().await
 }
 
