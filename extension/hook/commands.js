@@ -7,6 +7,20 @@ const canonical = (value) =>
 // Element's own set-up at a first login ran, or runs, in this document.
 const ownSetup = () => window.mxInitialCryptoStore?.status !== undefined;
 
+// Everything that the client has goes into secret storage, as it is. The client's own way there asks for one after the other.
+const handOver = async (client, how) => {
+  const crypto = client.getCrypto();
+  const [own, backup] = await Promise.all([crypto.olmMachine.exportCrossSigningKeys(), crypto.getSessionBackupPrivateKey()]);
+  const secrets = {
+    "m.cross_signing.master": own.masterKey,
+    "m.cross_signing.self_signing": own.self_signing_key,
+    "m.cross_signing.user_signing": own.userSigningKey,
+    "m.megolm_backup.v1": encode(text(...backup)),
+  };
+  const answer = await consult(client, { ask: how, secrets });
+  if (answer.own) throw new Error("not stored");
+};
+
 let renewing = false;
 
 const commands = {
@@ -49,25 +63,9 @@ const commands = {
     // Element's own set-up, if it was interrupted, may have come no further than to publish the identity.
     const signed = ownSetup() || (await crypto.getDeviceVerificationStatus(user, device))?.signedByOwner;
     if (!signed) await crypto.crossSignDevice(device);
-    await crypto.bootstrapSecretStorage({});
+    await handOver(client, "hand_over");
   },
-  // Everything that the client has, as it is: it comes beside what somebody else's recovery key opens already.
-  async store_beside() {
-    const client = currentClient();
-    const crypto = client.getCrypto();
-    const own = await crypto.olmMachine.exportCrossSigningKeys();
-    const backup = await crypto.getSessionBackupPrivateKey();
-    const secrets = {
-      "m.cross_signing.master": own.masterKey,
-      "m.cross_signing.self_signing": own.self_signing_key,
-      "m.cross_signing.user_signing": own.userSigningKey,
-      "m.megolm_backup.v1": encode(text(...backup)),
-    };
-    for (const [name, secret] of entries(secrets)) {
-      const answer = await consult(client, { ask: "store_beside", name, secret });
-      if (answer.own) throw new Error("not stored");
-    }
-  },
+  store_beside: () => handOver(currentClient(), "hand_over_beside"),
   async renew_backup() {
     // With many keys it takes longer than the background waits.
     if (renewing) throw new Error("already under way");

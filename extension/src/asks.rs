@@ -3,7 +3,7 @@
 //! An ask can be what started the background: then nobody is known to be logged in yet, and it waits until the page has
 //! said who is, and the homeserver has confirmed it.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use keystead_core::{
     bootstrap::record::AccountRecord,
@@ -75,9 +75,13 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
             let secret = SecretText::new(secret);
             driver.run(|io| bridge::store(io, session, &name, &secret)).await
         }
-        What::StoreBeside { name, secret } => {
-            let secret = SecretText::new(secret);
-            driver.run(|io| bridge::store_beside(io, session, &name, &secret)).await
+        What::HandOver { secrets } => {
+            let secrets = kept_secret(secrets);
+            driver.run(|io| async move { bridge::hand_over(io, session, &by_name(&secrets)).await }).await
+        }
+        What::HandOverBeside { secrets } => {
+            let secrets = kept_secret(secrets);
+            driver.run(|io| async move { bridge::hand_over_beside(io, session, &by_name(&secrets)).await }).await
         }
         What::PutAside { name } => {
             let answer = driver.run(|io| bridge::put_aside(io, session, &name)).await;
@@ -90,6 +94,15 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
         }
         What::Get { name } => driver.run(|io| bridge::get(io, session, &name)).await,
     }
+}
+
+/// From here on they are wiped when they are dropped.
+fn kept_secret(secrets: BTreeMap<String, String>) -> Vec<(String, SecretText)> {
+    secrets.into_iter().map(|(name, secret)| (name, SecretText::new(secret))).collect()
+}
+
+fn by_name(secrets: &[(String, SecretText)]) -> Vec<(&str, &SecretText)> {
+    secrets.iter().map(|(name, secret)| (name.as_str(), secret)).collect()
 }
 
 /// Waits for the homeserver to confirm a session of this page.

@@ -1,5 +1,7 @@
 //! The messages between the page hook and the background.
 
+use std::collections::BTreeMap;
+
 use keystead_core::{
     effect::PageAnswer,
     ident::{DeviceId, UserId},
@@ -106,11 +108,14 @@ pub(crate) enum What {
         /// The secret.
         secret: String,
     },
-    /// Store a secret beside what somebody else's recovery key opens.
-    StoreBeside {
-        /// Its name.
-        name: String,
-        /// The secret.
-        secret: String,
+    /// Store all secrets, as the background wanted.
+    HandOver {
+        /// The secrets by their names.
+        secrets: BTreeMap<String, String>,
+    },
+    /// Store all secrets beside what somebody else's recovery key opens.
+    HandOverBeside {
+        /// The secrets by their names.
+        secrets: BTreeMap<String, String>,
     },
 }

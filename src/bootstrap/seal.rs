@@ -148,10 +148,16 @@ async fn read(scene: &Scene<'_>) -> Result<SealedDocument, End> {
     Ok(account_data::read_get(&scene.homeserver.send(request).await?)?.unwrap_or_default())
 }
 
-/// Writes into the document as it is now: what other browsers and other versions put there stays.
+/// Writes into the document as it is now: what other browsers and other versions put there stays. With it goes the key
+/// description: that of a key that is not the default key means nothing to anybody, and the switch finds it there.
 async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
-    let put = put(scene, wanted, read(scene).await?)?;
-    account_data::read_put(&scene.homeserver.send(put).await?)?;
+    let sealed = put(scene, wanted, read(scene).await?)?;
+    let description = serde_json::to_value(&wanted.key.description).unwrap_or(Value::Null);
+    let kind = account_data::key_description(&wanted.key.id);
+    let description = account_data::put(&scene.setup.user_id, &kind, &description);
+    for response in scene.homeserver.send_all(vec![sealed, description]).await? {
+        account_data::read_put(&response)?;
+    }
     for _ in 0..STALE_READS {
         if wanted.is_in(&read(scene).await?) {
             return Ok(());

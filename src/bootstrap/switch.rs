@@ -78,13 +78,8 @@ pub(super) async fn switch(
     let kind = account_data::key_description(&key_id);
     let default = json!({ "key": key_id.as_str() });
     if switched.now {
-        // The description of a key that is not the default key means nothing to anybody.
-        put(scene, &kind, &content).await?;
         let mut there = false;
-        for _ in 0..STALE_READS {
-            if there {
-                break;
-            }
+        for read in 0..=STALE_READS {
             let kinds = [account_data::DEFAULT_KEY, &kind];
             let requests = kinds.map(|kind| account_data::get(&scene.setup.user_id, kind)).to_vec();
             let responses = scene.homeserver.send_all(requests).await?;
@@ -98,6 +93,13 @@ pub(super) async fn switch(
             }
             // A default key whose description was lost on the way would leave the account without usable secret storage.
             there = account_data::read_get::<KeyDescription>(published)?.as_ref() == Some(&description);
+            if there {
+                break;
+            }
+            // Not written with the sealed recovery by this run, or lost on the way.
+            if read == 0 {
+                put(scene, &kind, &content).await?;
+            }
         }
         if !there {
             return Err(ProveError::Description.into());

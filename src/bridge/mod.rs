@@ -81,44 +81,71 @@ impl Answer {
 
 /// Stores a secret the client hands over.
 pub async fn store(io: Io, session: &Session, name: &str, secret: &SecretText) -> Answer {
-    Answer::of(try_store(&io, session, name, secret, Place::Default).await)
+    Answer::of(try_store(&io, session, &[(name, secret)], Place::Default).await)
 }
 
-async fn try_store(io: &Io, session: &Session, name: &str, secret: &SecretText, place: Place) -> Result<Answer, Stop> {
+/// Stores secrets the client hands over, all of them or, where one is refused, none.
+pub async fn hand_over(io: Io, session: &Session, secrets: &[(&str, &SecretText)]) -> Answer {
+    Answer::of(try_hand_over(&io, session, secrets, Place::Default).await)
+}
+
+/// The same, beside somebody else's entries, under the key of ours that is to take over: no other entry is touched, and
+/// the default key is still the other one.
+pub async fn hand_over_beside(io: Io, session: &Session, secrets: &[(&str, &SecretText)]) -> Answer {
+    Answer::of(try_hand_over(&io, session, secrets, Place::Beside).await)
+}
+
+async fn try_hand_over(
+    io: &Io,
+    session: &Session,
+    secrets: &[(&str, &SecretText)],
+    place: Place,
+) -> Result<Answer, Stop> {
+    let all = |name: &&str| secrets.iter().filter(|(given, _)| given == name).count() == 1;
+    if secrets.len() != secret_name::ALL.len() || !secret_name::ALL.iter().all(all) {
+        return Ok(Answer::Refused(Code::RecBridge));
+    }
+    try_store(io, session, secrets, place).await
+}
+
+/// Reads everything at once, then writes everything at once: at a first login a person waits for it.
+async fn try_store(io: &Io, session: &Session, secrets: &[(&str, &SecretText)], place: Place) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     let user = &session.user_id;
     let held = held_keys(io, session, place).await?;
     if held.is_empty() {
         return Ok(Answer::Own);
     }
-    let requests =
-        vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name), keys::query(user)];
+    let mut requests = vec![account_data::get(user, account_data::DEFAULT_KEY), keys::query(user)];
+    requests.extend(secrets.iter().map(|(name, _)| account_data::get(user, name)));
     let responses = homeserver.send_all(requests).await?;
-    let [default_key, document, keys] = responses.as_slice() else {
+    let [default_key, keys, documents @ ..] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
     let default_key = look::read_default_key(default_key)?;
     if !held.iter().any(|key| place.expects(key) == default_key.as_deref()) {
         return Ok(Answer::Own);
     }
-    if let Some(code) = refuses(name, secret, user, keys)? {
-        return Ok(Answer::Refused(code));
+    for (name, secret) in secrets {
+        if let Some(code) = refuses(name, secret, user, keys)? {
+            return Ok(Answer::Refused(code));
+        }
     }
-    // In a rotation, under both keys: whichever is the default key afterwards opens it.
-    let mut document: SecretDocument = account_data::read_get(document)?.unwrap_or_default();
-    for key in &held {
-        let derived = prove::derive(io, key, name).await?;
-        prove::enter(&mut document, &key.id, &derived, secret)?;
+    let mut writes = Vec::new();
+    for ((name, secret), document) in secrets.iter().zip(documents) {
+        // In a rotation, under both keys: whichever is the default key afterwards opens it.
+        let mut document: SecretDocument = account_data::read_get(document)?.unwrap_or_default();
+        for key in &held {
+            let derived = prove::derive(io, key, name).await?;
+            prove::enter(&mut document, &key.id, &derived, secret)?;
+        }
+        let content = serde_json::to_value(&document).unwrap_or_default();
+        writes.push(account_data::put(user, name, &content));
     }
-    let content = serde_json::to_value(&document).unwrap_or_default();
-    account_data::read_put(&homeserver.send(account_data::put(user, name, &content)).await?)?;
+    for response in homeserver.send_all(writes).await? {
+        account_data::read_put(&response)?;
+    }
     Ok(Answer::Stored)
-}
-
-/// Stores a secret the client hands over, beside somebody else's entries, under the key of ours that is to take over: no
-/// other entry is touched, and the default key is still the other one.
-pub async fn store_beside(io: Io, session: &Session, name: &str, secret: &SecretText) -> Answer {
-    Answer::of(try_store(&io, session, name, secret, Place::Beside).await)
 }
 
 /// Under which key of ours.

@@ -447,6 +447,11 @@ impl Account {
             (Some(Fault::Lost(at)), Effect::Http(requests)) if at == index => {
                 return Ok(Answer::Http(requests.iter().map(|_| Ok(success())).collect()));
             }
+            (Some(Fault::Halved(at)), Effect::Http(requests)) if at == index => {
+                let half = requests.iter().take(requests.len() / 2).cloned().collect();
+                self.driver.perform(Effect::Http(half)).await;
+                return Err(Died);
+            }
             (Some(Fault::Fails(at)), Effect::Page(_)) if at == index => return Ok(Answer::Page(PageAnswer::Gone)),
             (Some(Fault::Fails(at)), _) if at == index => return Ok(Answer::Failed),
             _ => {}
@@ -539,21 +544,20 @@ impl Account {
         if command == PageCommand::RenewBackup {
             self.element.renew_backup(&self.synapse, &self.session).await;
         }
-        let stores = [PageCommand::StoreSecrets, PageCommand::StoreBeside, PageCommand::RenewBackup];
-        if stores.contains(&command) {
-            let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
-            let all = command != PageCommand::RenewBackup;
-            for (name, secret) in self.element.secrets().filter(|(name, _)| all || *name == secret_name::MEGOLM_BACKUP)
-            {
-                let answer = if command != PageCommand::StoreBeside {
-                    self.drive(|io| bridge::store(io, &session, name, &secret)).await?
-                } else {
-                    self.drive(|io| bridge::store_beside(io, &session, name, &secret)).await?
-                };
-                if !matches!(answer, bridge::Answer::Stored) {
-                    return Ok(PageAnswer::Failed);
-                }
+        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let secrets: Vec<_> = self.element.secrets().collect();
+        let all: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret)).collect();
+        let answer = match command {
+            PageCommand::StoreSecrets => self.drive(|io| bridge::hand_over(io, &session, &all)).await?,
+            PageCommand::StoreBeside => self.drive(|io| bridge::hand_over_beside(io, &session, &all)).await?,
+            PageCommand::RenewBackup => {
+                let (name, secret) = secrets.iter().find(|(name, _)| *name == secret_name::MEGOLM_BACKUP).unwrap();
+                self.drive(|io| bridge::store(io, &session, name, secret)).await?
             }
+            _ => bridge::Answer::Stored,
+        };
+        if !matches!(answer, bridge::Answer::Stored) {
+            return Ok(PageAnswer::Failed);
         }
         Ok(PageAnswer::Done)
     }

@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Ahead(usize),
     /// The same, a year behind.
     Behind(usize),
+    /// Of several writes at a time some reach the server; then the process dies.
+    Halved(usize),
     /// The store, the vault or the page fails.
     Fails(usize),
 }
@@ -48,6 +50,9 @@ impl Fault {
         }
         if name.contains("PUT ") || WRITING_PAGE.contains(&name) {
             faults.push(Self::Stale(index));
+        }
+        if name.matches("PUT ").count() > 1 {
+            faults.push(Self::Halved(index));
         }
         if ["store", "vault", "page"].iter().any(|kind| name.starts_with(kind)) {
             faults.push(Self::Fails(index));
