@@ -9,8 +9,10 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// What went wrong, or why nothing happens.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        // By the table: derived for each name, it took as much of the module as a flow does.
+        #[serde(into = "&'static str", try_from = "String")]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            $($(#[$doc])* $name,)*
         }
 
         impl Code {
@@ -24,6 +26,24 @@ macro_rules! codes {
             }
         }
     };
+}
+
+impl From<Code> for &'static str {
+    fn from(code: Code) -> Self {
+        code.as_str()
+    }
+}
+
+/// The text is no code of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a code")]
+pub struct NotACode;
+
+impl TryFrom<String> for Code {
+    type Error = NotACode;
+    fn try_from(text: String) -> Result<Self, NotACode> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text).ok_or(NotACode)
+    }
 }
 
 codes! {
@@ -288,6 +308,8 @@ mod tests {
             let parts: Vec<_> = text.splitn(3, '-').collect();
             assert!(parts.len() == 3 && parts[0] == "KS" && parts[1].len() == 3, "{text}");
             assert_eq!(serde_json::to_value(code).unwrap(), text);
+            assert_eq!(serde_json::from_value::<Code>(text.into()).unwrap(), *code);
         }
+        serde_json::from_value::<Code>("KS-DIR-OTHER".into()).unwrap_err();
     }
 }
