@@ -117,6 +117,19 @@ impl EmailAddress {
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
+
+    /// The domain in its ASCII form (RFC 5891, section 4.4), as it is looked up: labels that are not ASCII in Punycode.
+    ///
+    /// What other ways of writing a label come to the same (IDNA's mappings) is not known here: two such labels are two
+    /// domains.
+    #[must_use]
+    pub fn ascii_domain(&self) -> String {
+        let label = |label: &str| match idna::punycode::encode_str(label).filter(|_| !label.is_ascii()) {
+            Some(code) => format!("xn--{code}"),
+            None => label.to_owned(),
+        };
+        self.domain().split('.').map(label).collect::<Vec<_>>().join(".")
+    }
 }
 
 identifier!(

@@ -7,7 +7,7 @@ use super::answer::{Answered, SourceError, certificates, request};
 use crate::{
     effect::{HttpRequest, TransportError},
     ident::EmailAddress,
-    openpgp::{Certificate, ascii_domain},
+    openpgp::Certificate,
 };
 
 /// z-base-32 (RFC 6189, section 5.1.6).
@@ -16,7 +16,7 @@ const ALPHABET: &[u8; 32] = b"ybndrfg8ejkmcpqxot1uwisza345h769";
 /// The advanced method: on the host `openpgpkey` of the address's domain. `None` where the domain is no host name.
 #[must_use]
 pub fn advanced(address: &EmailAddress) -> Option<HttpRequest> {
-    let domain = ascii_domain(address);
+    let domain = address.ascii_domain();
     let url = url(&format!("openpgpkey.{domain}"), &format!("/{domain}"), address)?;
     Some(request("wkd advanced", url))
 }
@@ -24,7 +24,7 @@ pub fn advanced(address: &EmailAddress) -> Option<HttpRequest> {
 /// The direct method: on the domain itself. To be used only where [`wants_direct`].
 #[must_use]
 pub fn direct(address: &EmailAddress) -> Option<HttpRequest> {
-    let url = url(&ascii_domain(address), "", address)?;
+    let url = url(&address.ascii_domain(), "", address)?;
     Some(request("wkd direct", url))
 }
 

@@ -26,5 +26,4 @@ pub use purpose::{Purpose, Unfit};
 pub use seal::{SealError, seal};
 pub use secret::{OpenError, SecretCertificate, dangerous_open};
 pub use signature::{SignError, VerifyError, sign_detached, verify_detached};
-pub(crate) use user_id::ascii_domain;
 pub use user_id::{same_mailbox, user_id_address};

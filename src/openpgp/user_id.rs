@@ -31,18 +31,10 @@ pub fn user_id_address(user_id: &str) -> Option<EmailAddress> {
 /// WKD hashes the local part with ASCII letters in lower case (draft-koch-openpgp-webkey-service, section 3.1) and HKP
 /// servers search without regard to case, so a directory cannot hold `Ann@…` and `ann@…` apart: the local part is
 /// compared without regard to ASCII case, and otherwise character for character. Domains are compared in lower case,
-/// an internationalised one also in its ASCII form.
+/// an internationalised one in its ASCII form.
 #[must_use]
 pub fn same_mailbox(a: &EmailAddress, b: &EmailAddress) -> bool {
-    a.local().eq_ignore_ascii_case(b.local()) && ascii_domain(a) == ascii_domain(b)
-}
-
-/// The domain in its ASCII form (IDNA, UTS 46).
-pub(crate) fn ascii_domain(address: &EmailAddress) -> String {
-    match url::Host::parse(address.domain()) {
-        Ok(url::Host::Domain(domain)) => domain,
-        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => address.domain().to_owned(),
-    }
+    a.local().eq_ignore_ascii_case(b.local()) && a.ascii_domain() == b.ascii_domain()
 }
 
 #[cfg(test)]

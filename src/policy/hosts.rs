@@ -88,10 +88,8 @@ fn address_domains(document: &Value) -> BTreeSet<String> {
     let account = document["account"]["address"].as_str().map(str::to_owned);
     let template = document["directory"]["address_template"].as_str().map(|text| text.replace("{localpart}", "a"));
     let addresses = account.into_iter().chain(template);
-    let known: BTreeSet<String> = addresses
-        .filter_map(|text| EmailAddress::parse(&text).ok())
-        .map(|address| address.domain().to_owned())
-        .collect();
+    let known: BTreeSet<String> =
+        addresses.filter_map(|text| EmailAddress::parse(&text).ok()).map(|address| address.ascii_domain()).collect();
     if !known.is_empty() {
         return known;
     }
