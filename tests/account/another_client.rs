@@ -115,16 +115,13 @@ async fn row(world: &World, doing: Doing, runs: &[usize]) -> Result<usize, Strin
     };
     let key = RecoveryKey::make_random().unwrap();
     let theirs = KeyId::parse(THEIRS).unwrap();
-    kept.others.borrow_mut().push((theirs.clone(), key));
+    let same = RecoveryKey::parse(key.to_base58().expose("the other client has it as well")).unwrap();
+    kept.others.borrow_mut().push((theirs.clone(), same));
     let another = async {
         let mut opened = Ok(());
         for write in 0..WRITES {
             turns.take(1).await;
-            {
-                let others = kept.others.borrow();
-                let (_, key) = others.last().unwrap();
-                first.change_recovery_key(world, &theirs, key, write).await;
-            }
+            first.change_recovery_key(world, &theirs, &key, write).await;
             opened =
                 opened.and(kept.open_each(&first).await.map_err(|why| format!("after their write {write}: {why}")));
             turns.give(1);

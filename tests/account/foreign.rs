@@ -103,7 +103,12 @@ async fn a_new_session_is_opened_with_the_recovery_key_and_then_adopted() {
 #[tokio::test]
 async fn a_logout_in_the_middle_of_it_does_not_end_adoption_for_good() {
     let world = World::start().await;
-    let (account, own) = verified_and_empty(&world).await;
+    let first = world.hire().await;
+    let own = first.store_own(&world, OWN).await;
+    let account = first.elsewhere(&world).await;
+    account.holds_secrets.set(false);
+    let outcome = account.restore(&world, typed(own.to_base58().expose("the person types it"))).await;
+    believe(&account, &outcome).await;
     // The client has its secrets, and nothing of ours is in place.
     let store = account.restore(&world, Way::Asked).await;
     assert_eq!(store.progress.state, State::Complete, "{:?}", store.progress.problem);
