@@ -4,7 +4,6 @@
 
 mod account;
 mod adopt;
-mod another_client;
 mod crash;
 mod drill;
 mod element;
