@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     account::Account,
-    crash::matrix,
+    crash::matrix_by_turns,
     world::{Fault, World},
 };
 
@@ -94,7 +94,7 @@ async fn a_new_browser_restores_wherever_it_is_disturbed() {
     let person = person(&world).await;
     let trace = new_browser(&world, &person, None).await.unwrap();
     assert!(trace.iter().any(|effect| effect == "page restore") && trace.len() > 40, "{trace:?}");
-    matrix(&trace, async |fault| new_browser(&world, &person, Some(fault)).await.map(|_| ())).await;
+    matrix_by_turns(&trace, async |fault| new_browser(&world, &person, Some(fault)).await.map(|_| ())).await;
 }
 
 /// The browser that has the wrapping key, after a logout and a login: nobody is asked anything.
@@ -139,7 +139,7 @@ async fn the_same_browser_restores_wherever_it_is_disturbed_and_asks_nothing() {
     let (browser, trace) = same_browser(&world, &person, browser, None).await;
     let trace = trace.unwrap();
     let browser = std::cell::RefCell::new(Some(browser));
-    matrix(&trace, async |fault| {
+    matrix_by_turns(&trace, async |fault| {
         let before = browser.take().unwrap();
         let (after, ended) = same_browser(&world, &person, before, Some(fault)).await;
         browser.replace(Some(after));
