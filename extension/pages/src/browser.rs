@@ -60,6 +60,9 @@ mod chrome {
         #[wasm_bindgen(catch, js_namespace = ["chrome", "permissions"], js_name = request)]
         pub(super) fn request_permissions(wanted: &JsValue) -> Result<Promise, JsValue>;
 
+        #[wasm_bindgen(catch, js_namespace = ["chrome", "permissions"], js_name = contains)]
+        pub(super) fn contains_permissions(wanted: &JsValue) -> Result<Promise, JsValue>;
+
         #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "managed"], js_name = get)]
         pub(super) fn managed(keys: &JsValue) -> Result<Promise, JsValue>;
 
@@ -233,10 +236,15 @@ fn request(kind: &str, names: &[String]) -> impl Future<Output = bool> + use<> {
     let _ = Reflect::set(&wanted, &kind.into(), &names);
     let asked = chrome::request_permissions(&wanted);
     async move {
-        match asked {
-            Ok(promise) => JsFuture::from(promise).await.is_ok_and(|granted| granted.is_truthy()),
-            Err(_) => false,
-        }
+        // Firefox refuses to ask for what a package has from the start.
+        is_yes(asked).await || is_yes(chrome::contains_permissions(&wanted)).await
+    }
+}
+
+async fn is_yes(asked: Result<Promise, JsValue>) -> bool {
+    match asked {
+        Ok(promise) => JsFuture::from(promise).await.is_ok_and(|granted| granted.is_truthy()),
+        Err(_) => false,
     }
 }
 

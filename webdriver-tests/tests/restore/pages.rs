@@ -24,8 +24,8 @@ const FAULTS: &str = r"
     const faults = [];
     const root = document.documentElement;
     if (root.scrollWidth > root.clientWidth) faults.push(`the page is ${root.scrollWidth} wide in ${root.clientWidth}`);
-    for (const element of document.querySelectorAll('#view *')) {
-        if (element.closest('.visually-hidden, svg') || !element.getClientRects().length) continue;
+    const look = (element) => {
+        if (element.closest('.visually-hidden, svg') || !element.checkVisibility()) return;
         const style = getComputedStyle(element);
         const name = `${element.localName}#${element.id}.${element.className}`;
         const scrolls = style.overflowX === 'auto' || style.overflowX === 'scroll' || element.localName === 'textarea';
@@ -35,7 +35,13 @@ const FAULTS: &str = r"
         const words = element.innerText?.trim() || element.getAttribute('aria-label');
         if (says && !words) faults.push(`${name} says nothing`);
         if (says && /\$[A-Z]+\$|__MSG_|undefined/.test(words ?? '')) faults.push(`${name} is not filled in`);
-    }
+    };
+    document.querySelectorAll('#view *').forEach(look);
+    // What is folded away has to fit as well.
+    const folded = [...document.querySelectorAll('#view details:not([open])')];
+    for (const details of folded) details.open = true;
+    for (const details of folded) details.querySelectorAll('*').forEach(look);
+    for (const details of folded) details.open = false;
     return faults;
 ";
 
