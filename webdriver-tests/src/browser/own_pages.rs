@@ -107,6 +107,18 @@ impl Browser {
     /// # Errors
     /// If the database refuses, or what is in it cannot be read.
     pub async fn pin(&self, element: &str, user_id: &str) -> Result<Option<String>> {
+        Ok(self.record(element, user_id).await?["master_key"].as_str().map(str::to_owned))
+    }
+
+    /// The ids of the keys that others have taken the place of, as this browser's record of an account has them.
+    ///
+    /// # Errors
+    /// As [`Self::pin`].
+    pub async fn replaced(&self, element: &str, user_id: &str) -> Result<Vec<Value>> {
+        Ok(self.record(element, user_id).await?["replaced"].as_array().cloned().unwrap_or_default())
+    }
+
+    async fn record(&self, element: &str, user_id: &str) -> Result<Value> {
         const READ: &str = r"
             const [key, done] = arguments;
             const opening = indexedDB.open('keystead');
@@ -120,8 +132,7 @@ impl Browser {
         let key = format!("account|{element}|{user_id}");
         self.in_own_page(async |session| {
             let record = session.execute_async(READ, vec![key.into()]).await?.json().clone();
-            let record: Value = serde_json::from_str(record.as_str().context("the record cannot be read")?)?;
-            Ok(record["master_key"].as_str().map(str::to_owned))
+            Ok(serde_json::from_str(record.as_str().context("the record cannot be read")?)?)
         })
         .await
     }

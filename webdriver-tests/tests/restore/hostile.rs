@@ -97,6 +97,9 @@ async fn replayed(company: &Company, kind: BrowserKind) -> Result<()> {
         Ok((now["key"].is_string() && now != old[DEFAULT_KEY]).then_some(()))
     };
     until("a new default key", PATIENCE, replaced).await?;
+    let (element, user_id) = (scene.desk.element.url(), &scene.ann.user_id);
+    let known = async || Ok((!browser.replaced(&element, user_id).await?.is_empty()).then_some(()));
+    until("the old key among those that were replaced", PATIENCE, known).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
     browser.log_out().await?;
     for (name, content) in &old {
