@@ -15,17 +15,17 @@ pub(crate) async fn matrix(trace: &[String], row: impl AsyncFn(Fault) -> Result<
     rows_at(trace, Fault::all_at, row).await;
 }
 
-/// The same for long runs that change little: every third of what can go wrong, by turns, so that each effect and each way
-/// is met; with `KEYSTEAD_EVERY_CRASH` set, everything.
+/// The same for long runs: [`by_turns`].
 pub(crate) async fn matrix_by_turns(trace: &[String], row: impl AsyncFn(Fault) -> Result<(), String>) {
-    if std::env::var_os("KEYSTEAD_EVERY_CRASH").is_some_and(|value| !value.is_empty()) {
-        return matrix(trace, row).await;
-    }
-    let third = |index: usize, name: &str| {
-        let faults = Fault::all_at(index, name).into_iter().enumerate();
-        faults.filter(|(way, _)| (way + index).is_multiple_of(3)).map(|(_, fault)| fault).collect()
-    };
-    rows_at(trace, third, row).await;
+    rows_at(trace, by_turns, row).await;
+}
+
+/// Every third of what can go wrong at an effect, by turns, so that each effect and each way is met; with
+/// `KEYSTEAD_EVERY_CRASH` set, everything.
+pub(crate) fn by_turns(index: usize, name: &str) -> Vec<Fault> {
+    let every = std::env::var_os("KEYSTEAD_EVERY_CRASH").is_some_and(|value| !value.is_empty());
+    let faults = Fault::all_at(index, name).into_iter().enumerate();
+    faults.filter(|(way, _)| every || (way + index).is_multiple_of(3)).map(|(_, fault)| fault).collect()
 }
 
 async fn rows_at(

@@ -4,6 +4,7 @@
 use keystead_core::status::State;
 
 use crate::{
+    crash::by_turns,
     rotate::{Reader, SETTLED, default_key, escrow, nothing_under, set_up},
     world::{Fault, World},
 };
@@ -49,7 +50,7 @@ async fn a_rotation_that_is_disturbed_anywhere_is_finished_by_the_next_starts() 
     let first = trace.iter().position(|name| name == "vault admit").expect("no key was made") - 2;
     let (mut rows, mut failed) = (0, Vec::new());
     for (index, name) in trace.iter().enumerate().skip(first) {
-        for fault in Fault::all_at(index, name) {
+        for fault in by_turns(index, name) {
             rows += 1;
             if let Err(why) = row(&world, &escrow, Some(fault)).await {
                 failed.push(format!("{fault:?} ({name}): {why}"));
