@@ -66,7 +66,12 @@ pub(super) async fn choose(
 ) -> Result<Chosen, End> {
     let policy = &scene.setup.policy;
     let organisation = Organisation::read(scene, record).await?;
-    let escrow = organisation.escrow(scene, record)?;
+    // An account that was in our care, and whose identity the person replaced, is not left without a sealed recovery for a
+    // certificate that is lost: a rotation goes on without it as well.
+    let escrow = match record.master_key {
+        None => organisation.escrow(scene, record)?,
+        Some(_) => organisation.escrow_in_use(scene, record),
+    };
     let sources = policy.directory_config();
     if sources.hkp.is_empty() && !sources.wkd {
         return Ok(Chosen::Kept(escrow));
@@ -108,7 +113,8 @@ pub(crate) async fn now(
         true => None,
         false => Some(own(scene, record, &organisation, progress, already).await),
     };
-    let (escrow, mut certificates) = organisation.escrow_in_use(scene, record);
+    let escrow = organisation.escrow_in_use(scene, record);
+    let mut certificates = organisation.escrow;
     let escrow_named = certificates.iter().map(Certificate::fingerprint).collect();
     certificates.extend(known::read(record)?);
     Ok(Now { own, escrow, escrow_named, certificates })

@@ -33,6 +33,7 @@ use crate::{
     effect::{Answer, Effect, Io, PageAnswer, PageCommand},
     error::Code,
     events::{self, Event},
+    ident::KeyId,
     matrix::{homeserver::Homeserver, keys},
     secret::SecretText,
     status::{Progress, State, StepName},
@@ -83,8 +84,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
-    // A key that a proven successor replaced is an old state, whatever opens it.
-    if record.replaced.contains(&found.key_id) {
+    if is_superseded(&record, &found.key_id) {
         return Err(End::Leave(State::Failed, Some(Code::RecRollback)));
     }
     let lacking =
@@ -99,6 +99,13 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let believed = believe::believe(scene, &mut record, &found).await?;
     scene.show(progress, StepName::Store).await;
     restore(scene, &mut record, &found, opened, proven, believed).await
+}
+
+/// Has a proven successor taken the key's place? Then it is an old state, whatever opens it. The old key itself may be there
+/// still, until that is settled.
+fn is_superseded(record: &AccountRecord, id: &KeyId) -> bool {
+    let retired = record.key(id).is_some_and(|key| key.status == KeyStatus::Retired);
+    record.replaced.contains(id) || (retired && record.current().is_some_and(|key| key.proven_at.is_some()))
 }
 
 /// Where GnuPG opened the sealed recovery, and the identity is believed, the person's own certificate says so from now on: the

@@ -477,6 +477,9 @@ async fn an_older_default_key_that_comes_back_is_a_rollback() {
     assert_eq!(outcome.progress.state, State::Failed);
     assert_eq!(outcome.progress.problem.map(|(code, _)| code), Some(Code::RecRollback));
     assert_eq!(default_key(&account.data(&world).await), default_key(&before));
+    // Nor in the next session, although the browser has the old key still.
+    let again = account.again(&world, true).await;
+    assert_eq!(code(&again.restore(&world, Way::Silent).await), Some(Code::RecRollback));
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use crate::{
 
 /// The certificates that the policy names, as they are now.
 pub(super) struct Organisation {
-    escrow: Vec<Certificate>,
+    /// All that the policy names for escrow.
+    pub(super) escrow: Vec<Certificate>,
     pub(super) certifiers: Vec<Certificate>,
     /// Those of the roster that were never seen revoked.
     signers: Vec<Certificate>,
@@ -50,14 +51,9 @@ impl Organisation {
         self.escrow.iter().map(accept).collect()
     }
 
-    /// Those of its own recipients that may be used now, and all of the certificates that the policy names for it.
-    pub(super) fn escrow_in_use(
-        self,
-        scene: &Scene<'_>,
-        record: &AccountRecord,
-    ) -> (Vec<(Role, RecipientAccepted)>, Vec<Certificate>) {
-        let accepted = self.escrow.iter().filter_map(|certificate| accept(scene, record, certificate));
-        (accepted.collect(), self.escrow)
+    /// Those of its own recipients that may be used now.
+    pub(super) fn escrow_in_use(&self, scene: &Scene<'_>, record: &AccountRecord) -> Vec<(Role, RecipientAccepted)> {
+        self.escrow.iter().filter_map(|certificate| accept(scene, record, certificate)).collect()
     }
 
     /// The account's entry in the roster, if the policy names a roster.

@@ -110,14 +110,6 @@ impl Browser {
         Ok(self.record(element, user_id).await?["master_key"].as_str().map(str::to_owned))
     }
 
-    /// The ids of the keys that others have taken the place of, as this browser's record of an account has them.
-    ///
-    /// # Errors
-    /// As [`Self::pin`].
-    pub async fn replaced(&self, element: &str, user_id: &str) -> Result<Vec<Value>> {
-        Ok(self.record(element, user_id).await?["replaced"].as_array().cloned().unwrap_or_default())
-    }
-
     async fn record(&self, element: &str, user_id: &str) -> Result<Value> {
         const READ: &str = r"
             const [key, done] = arguments;

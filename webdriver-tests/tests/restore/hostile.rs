@@ -13,18 +13,20 @@ use crate::scene::{Scene, set_up};
 
 const SECRETS: [&str; 4] =
     ["m.cross_signing.master", "m.cross_signing.self_signing", "m.cross_signing.user_signing", "m.megolm_backup.v1"];
+const DEFAULT_KEY: &str = "m.secret_storage.default_key";
 const SEALED: &str = "io.keystead.recovery";
 /// Where a browser that has the wrapping key would restore without a click.
 const RETAINED: &str = "always";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    let table: [(&str, Doing<'c>); 5] = [
+    let table: [(&str, Doing<'c>); 6] = [
         ("an account of the server's own, sealed to the person, is asked about (KS-REC-BELIEVE), and refused", {
             Box::pin(forged_on_a_new_browser(company, kind))
         }),
         ("the same after a forced logout, where this browser knows better (KS-REC-IDENTITY)", {
             Box::pin(forged_after_a_forced_logout(company, kind))
         }),
+        ("an old sealed recovery and old documents replayed (KS-REC-ROLLBACK)", Box::pin(replayed(company, kind))),
         ("a sealed recovery of another user (KS-REC-SEALED-FORGED)", Box::pin(of_another(company, kind))),
         ("a backup version that the account did not sign (KS-REC-BACKUP-UNTRUSTED)", {
             Box::pin(unsigned_backup(company, kind))
@@ -79,6 +81,30 @@ async fn forged_after_a_forced_logout(company: &Company, kind: BrowserKind) -> R
     browser.wait_for_code("KS-REC-IDENTITY", PATIENCE).await?;
     browser.wait_for_state(State::Failed, PATIENCE).await?;
     is_told(&browser, "KS-REC-IDENTITY").await?;
+    nothing_given(&scene, &browser, Some(&master_key(&scene.identity)?)).await?;
+    browser.quit().await
+}
+
+async fn replayed(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (scene, browser) = set_up(company, kind, json!({ "retain_after_logout": RETAINED })).await?;
+    let old = company.secret_documents(&scene.ann).await?;
+    // Another recovery key comes into force.
+    company.put_account_data(&scene.ann, DEFAULT_KEY, &json!({})).await?;
+    browser.lose_vault().await?;
+    browser.ask(&json!({ "ask": "retry", "origin": scene.desk.element.url() })).await?;
+    let replaced = async || {
+        let now = company.account_data(&scene.ann).await?[DEFAULT_KEY].take();
+        Ok((now["key"].is_string() && now != old[DEFAULT_KEY]).then_some(()))
+    };
+    until("a new default key", PATIENCE, replaced).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    browser.log_out().await?;
+    for (name, content) in &old {
+        company.put_account_data(&scene.ann, name, content).await?;
+    }
+    log_in(&scene, &browser).await?;
+    browser.wait_for_code("KS-REC-ROLLBACK", PATIENCE).await?;
+    is_told(&browser, "KS-REC-ROLLBACK").await?;
     nothing_given(&scene, &browser, Some(&master_key(&scene.identity)?)).await?;
     browser.quit().await
 }

@@ -19,6 +19,11 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         "rotate: an escrow certificate that is revoked opens nothing from then on, and another client reads all along",
         escrow_revoked(company, kind),
     );
+    rows.add(
+        kind,
+        "rotate: after a compromise, an identity that the person resets is set up when the person says so",
+        reset(company, kind),
+    );
     rows.add(kind, "rotate: a successor is shown for 24 hours before it is used", announced(company, kind));
 }
 
@@ -106,6 +111,31 @@ async fn escrow_revoked(company: &Company, kind: BrowserKind) -> Result<()> {
             seen.progress.state == State::Complete && seen.progress.rotation["compromised"].is_null()
         })
         .await?;
+    browser.quit().await
+}
+
+async fn reset(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (scene, browser, escrow) = with_escrow(company, kind).await?;
+    revoke(company, &scene, &browser, &escrow).await?;
+    let before = company.identity(&scene.ann).await?;
+    browser.reset_identity(&scene.ann.password).await?;
+    until("another identity", PATIENCE, async || Ok((company.identity(&scene.ann).await? != before).then_some(())))
+        .await?;
+    let after = company.identity(&scene.ann).await?;
+    browser.wait_for_state(State::Believe, SETTLED).await?;
+    ensure!(company.sealed_recovery(&scene.ann).await.is_err(), "it is set up before the person says anything");
+    let picture = output_dir()?.join(format!("reset-{}.png", kind.name()));
+    browser
+        .on_recover_page(&scene.desk.element.url(), async |page| {
+            page.find("#mine").await?;
+            page.picture(&picture).await?;
+            page.believe().await
+        })
+        .await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    ensure!(company.identity(&scene.ann).await? == after, "the new identity was replaced");
+    read(company, &scene.ann).await?;
+    company.sealed_to_exactly(&scene.ann, &[&scene.certificate]).await?;
     browser.quit().await
 }
 
