@@ -1,9 +1,10 @@
 // The entry of the background: registers every listener at once (a listener registered later misses the event that
 // woke us) and hands each event to the core when it has started, in order.
 import init, { Background } from "../background/keystead_extension.js";
+import { prepare } from "./later.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
-const ready = init({ module_or_path: wasm }).then(() => Background.start());
+const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
 const api = globalThis.browser ?? chrome;
 
 // The extension's own pages; content scripts have the URL of their page.

@@ -61,8 +61,9 @@ pub(crate) fn bench(wanted: &Wanted) -> Result<()> {
         build::host_page()?;
         let bare = paths::dist().join("bench");
         Report::plain().step("parts of the benches", || assemble(&bare))?;
-        let size = size::measure(&paths::dist().join(Browser::Chromium.name()).join(build::BACKGROUND_MODULE))?;
-        let sizes = [size.gzipped, size.plain, size::TARGET];
+        let [first, later] = build::background_modules();
+        let [first, later] = [size::measure(&first)?, size::measure(&later)?];
+        let sizes = [first.gzipped, first.plain, later.gzipped, later.plain, size::TARGET];
         cargo.arg("--bare").arg(&bare).arg("--size").args(sizes.map(|n| n.to_string()));
     }
     if wanted.manifest() {

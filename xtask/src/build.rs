@@ -12,13 +12,21 @@ use crate::hosts::Pattern;
 use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
-use crate::{Browser, licences, optimise, paths, run};
+use crate::{Browser, licences, optimise, paths, run, split};
 
 /// The package that the background is compiled from.
 const BACKGROUND: &str = "keystead-extension";
 
-/// The background's module, in an unpacked extension.
-pub(crate) const BACKGROUND_MODULE: &str = "background/keystead_extension_bg.wasm";
+/// The background's module: what the browser compiles at every start of the background.
+const FIRST_MODULE: &str = "keystead_extension_bg.wasm";
+/// The part of it that is compiled when it is first needed.
+const LATER_MODULE: &str = "keystead_extension_later.wasm";
+
+/// Both parts of the background that was built last.
+pub(crate) fn background_modules() -> [PathBuf; 2] {
+    let background = paths::dist().join(Browser::Chromium.name()).join("background");
+    [FIRST_MODULE, LATER_MODULE].map(|module| background.join(module))
+}
 
 /// How the extension is compiled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,7 +64,7 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     report.step("dependencies", || {
         run::loud(Command::new("cargo").args(["fetch", "--locked", "--quiet"]).current_dir(paths::root()))
     })?;
-    report.step("background", || web_module(BACKGROUND, profile, &stage.join("background")))?;
+    report.step("background", || background(profile, &stage.join("background")))?;
     report.step("pages", || pages(profile, &stage.join("pages")))?;
     fs::write(stage.join("libraries.txt"), licences::text()?)?;
     hook(&stage.join("hook.js"))?;
@@ -71,8 +79,31 @@ pub(crate) fn host_page() -> Result<()> {
     run::loud(Command::new(keystead_tools::node()?).arg("build.mjs").current_dir(paths::host()))
 }
 
+/// Compiles the background, in two parts.
+fn background(profile: Profile, out: &Path) -> Result<()> {
+    let module = bound(BACKGROUND, profile, out)?;
+    let later = out.join(LATER_MODULE);
+    let parts = split::split(&fs::read(&module).context("there is no module")?)?;
+    fs::write(&module, parts.first)?;
+    fs::write(&later, parts.later)?;
+    let script = module.with_file_name("keystead_extension.js");
+    let text = fs::read_to_string(&script).with_context(|| format!("cannot read {}", script.display()))?;
+    fs::write(&script, split::with_loader(&text)?)?;
+    if profile == Profile::Release {
+        optimise::optimise(&module)?;
+        optimise::optimise(&later)?;
+    }
+    Ok(())
+}
+
 /// Compiles one package of the workspace to a WebAssembly module and the JavaScript that loads it.
 pub(crate) fn web_module(package: &str, profile: Profile, out: &Path) -> Result<()> {
+    let module = bound(package, profile, out)?;
+    if profile == Profile::Release { optimise::optimise(&module) } else { Ok(()) }
+}
+
+/// Compiles one package of the workspace, as wasm-bindgen leaves it; says where the module is.
+fn bound(package: &str, profile: Profile, out: &Path) -> Result<PathBuf> {
     let compiler = compiler()?;
     let mut cargo = compiler.cargo("build");
     cargo.args(["--package", package, "--profile", profile.name()]);
@@ -85,7 +116,7 @@ pub(crate) fn web_module(package: &str, profile: Profile, out: &Path) -> Result<
     let mut bindgen = Command::new(cargo_command("wasm-bindgen-cli", &wasm_bindgen_version()?, "wasm-bindgen")?);
     bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(module);
     run::loud(&mut bindgen)?;
-    if profile == Profile::Release { optimise::optimise(&out.join(format!("{name}_bg.wasm"))) } else { Ok(()) }
+    Ok(out.join(format!("{name}_bg.wasm")))
 }
 
 fn compiler() -> Result<Compiler> {

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod setup;
 mod size;
+mod split;
 mod test;
 mod wasm;
 

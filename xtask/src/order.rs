@@ -122,12 +122,25 @@ fn functions(module: &[u8]) -> Result<(usize, Vec<&[u8]>)> {
     let mut imported = 0;
     if let Some(section) = sections.get(&2) {
         let mut reader = Reader { bytes: &module[section.clone()], at: 0 };
-        imported = reader.number()?;
-        for _ in 0..imported {
+        for _ in 0..reader.number()? {
             reader.bytes()?;
             reader.bytes()?;
-            ensure!(reader.byte()? == 0, "the module imports something that is no function");
-            reader.number()?;
+            // What is imported, and its type (WebAssembly, section 5.5.5).
+            match reader.byte()? {
+                0 => {
+                    imported += 1;
+                    reader.number()?;
+                }
+                1 => {
+                    reader.byte()?;
+                    reader.limits()?;
+                }
+                2 => reader.limits()?,
+                3 => {
+                    reader.bytes_of(2)?;
+                }
+                _ => bail!("the module imports something unknown"),
+            }
         }
     }
     let code = sections.get(&10).context("the module has no code")?;
@@ -174,9 +187,19 @@ impl<'a> Reader<'a> {
         bail!("a number in the module is too long")
     }
 
+    /// How large a table or a memory is at least, and perhaps at most.
+    fn limits(&mut self) -> Result<()> {
+        let at_most = self.byte()? & 1;
+        (0..=at_most).try_for_each(|_| self.number().map(drop))
+    }
+
     /// Bytes after their number.
     fn bytes(&mut self) -> Result<&'a [u8]> {
         let length = self.number()?;
+        self.bytes_of(length)
+    }
+
+    fn bytes_of(&mut self, length: usize) -> Result<&'a [u8]> {
         let bytes = self.at.checked_add(length).and_then(|end| self.bytes.get(self.at..end));
         self.at += length;
         bytes.context("the module ends too early")

@@ -37,8 +37,9 @@ pub(crate) fn package(sites: &[Pattern]) -> Result<()> {
     }
     let access = sites.iter().map(Pattern::as_str).collect::<Vec<_>>().join(" ");
     println!("access without asking: {}", if access.is_empty() { "none" } else { &access });
-    let background = paths::dist().join(Browser::Chromium.name()).join(build::BACKGROUND_MODULE);
-    println!("background: {}", size::check(&background)?);
+    let [first, later] = build::background_modules();
+    let [at_start, when_needed] = size::check(&first, &later)?;
+    println!("background: at each start {at_start}; when needed {when_needed}");
     Ok(())
 }
 
