@@ -12,6 +12,7 @@ use super::{
     End, Scene,
     prove::Published,
     record::{AccountRecord, KeyStatus, VaultKey},
+    unfinished,
 };
 use crate::{
     effect::{Answer, Effect, HttpResponse, PageAnswer, PageCommand, Readiness, VaultCommand},
@@ -51,15 +52,26 @@ pub enum Found {
     Ours(KeyId),
     /// It is under somebody else's default key, of this id, and this session has all that is in it.
     Foreign(String),
+    /// It was under ours, and is under somebody else's default key, of this id, which does not open everything.
+    Unfinished(String),
 }
 
 impl Found {
+    /// Somebody else's default key, which is there until ours is switched to.
+    #[must_use]
+    pub fn gives_way(&self) -> Option<&str> {
+        match self {
+            Self::Foreign(id) | Self::Unfinished(id) => Some(id),
+            Self::Nothing | Self::Ours(_) => None,
+        }
+    }
+
     /// Somebody else's default key, beside which ours comes.
     #[must_use]
     pub fn beside(&self) -> Option<&str> {
         match self {
             Self::Foreign(id) => Some(id),
-            Self::Nothing | Self::Ours(_) => None,
+            Self::Nothing | Self::Ours(_) | Self::Unfinished(_) => None,
         }
     }
 }
@@ -118,12 +130,12 @@ struct DefaultKey {
 }
 
 /// What one round of reading gives.
-struct Documents {
+pub(super) struct Documents {
     default_key: Option<Value>,
-    declined: bool,
+    pub(super) declined: bool,
     sealed: sealed::SealedDocument,
-    present: Vec<(&'static str, Vec<String>)>,
-    backup: Option<BackupVersion>,
+    pub(super) present: Vec<(&'static str, Vec<String>)>,
+    pub(super) backup: Option<BackupVersion>,
     keys: KeysQueryResponse,
 }
 
@@ -267,7 +279,7 @@ fn default_key(documents: &Documents) -> Option<String> {
 }
 
 /// Decides whose secret storage it is, or that the account is to be left alone.
-async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents) -> Result<Found, End> {
+async fn whose(scene: &Scene<'_>, record: &mut AccountRecord, documents: &Documents) -> Result<Found, End> {
     let Some(default_key) = default_key(documents) else {
         if documents.declined && !scene.setup.policy.bootstrap_required() {
             return Err(End::Leave(State::Declined, Some(Code::RecDeclined)));
@@ -284,6 +296,12 @@ async fn whose(scene: &Scene<'_>, record: &AccountRecord, documents: &Documents)
                 return Ok(Found::Foreign(default_key));
             }
             return Err(restore::foreign::ask(scene, record, &default_key).await?);
+        }
+        Err(End::Leave(State::Foreign, Some(Code::RecForeign)))
+            if unfinished::is(scene, record, documents, &default_key) =>
+        {
+            unfinished::wait(scene, record, &default_key).await?;
+            return Ok(Found::Unfinished(default_key));
         }
         ours_or_not => ours_or_not?,
     };

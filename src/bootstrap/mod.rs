@@ -34,6 +34,7 @@ pub mod record;
 pub mod seal;
 pub(crate) mod settle;
 pub mod switch;
+pub mod unfinished;
 pub mod wipe;
 
 use std::time::Duration;
@@ -115,6 +116,8 @@ pub(crate) enum End {
     Stop(Stop),
     /// The account is in a state that is left alone.
     Leave(State, Option<Code>),
+    /// The same, until it is looked at again.
+    Watch(State, Code, UnixMillis),
     /// A person must answer first.
     Ask(Code, Box<Question>),
 }
@@ -165,6 +168,13 @@ pub(crate) async fn conclude(
             progress.state = state;
             progress.step = None;
             progress.problem = code.map(|code| (code, now));
+            None
+        }
+        Err(End::Watch(state, code, at)) => {
+            progress.state = state;
+            progress.step = None;
+            progress.problem = Some((code, now));
+            look_again = Some(at);
             None
         }
         Err(End::Ask(code, question)) => {
@@ -236,7 +246,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
 
     let resumed = match &looked.found {
         Found::Ours(key_id) => Some(make::Made::in_use(&record, key_id, looked.published.identity.master())?),
-        Found::Nothing => make::Made::resume(&record, &held, looked.published.identity.master()),
+        Found::Nothing | Found::Unfinished(_) => make::Made::resume(&record, &held, looked.published.identity.master()),
         Found::Foreign(_) => make::Made::resume_beside(&record, &held, &looked),
     };
     let made = match resumed {
@@ -311,7 +321,7 @@ pub(crate) async fn complete(
         make::forget(scene, &lent.id).await?;
     }
     let completed = |record: &mut AccountRecord| {
-        (record.lent, record.only_lent, record.not_now) = (None, false, None);
+        (record.lent, record.only_lent, record.not_now, record.unfinished) = (None, false, None, None);
         record.master_key = Some(*proven.master_key());
         record.update(switched.key_id(), |key| key.proven_at = Some(now));
         record.settle_at = settle::next(record.settle_at, changed, now);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{pair::Typed, pause::Pause};
+use super::{pair::Typed, pause::Pause, unfinished::Unfinished};
 use crate::{
     effect::{Answer, Effect, Io, StoreCommand},
     error::Code,
@@ -171,8 +171,7 @@ pub struct AccountRecord {
     /// The client was asked to make a key backup in place of one that nobody signed; not asked twice.
     #[serde(default)]
     pub backup_replaced: bool,
-    /// What was typed at a login, while the homeserver is being asked whose session it is: nobody types it again after a
-    /// crash.
+    /// What was typed at a login, while the homeserver is asked whose session it is: nobody types it twice.
     #[serde(default)]
     pub begun: Option<LoginBegun>,
     /// The devices of this browser's sessions.
@@ -191,6 +190,9 @@ pub struct AccountRecord {
     /// When the account is to be looked at again, because another browser may have written over what was switched to.
     #[serde(default)]
     pub settle_at: Option<UnixMillis>,
+    /// Somebody else's default key that did not open everything when it was last looked at.
+    #[serde(default)]
+    pub unfinished: Option<Unfinished>,
     /// What is known of the recipients, and of rotations.
     #[serde(default)]
     pub rotation: Rotation,
@@ -259,6 +261,7 @@ impl AccountRecord {
             paused: None,
             trouble: None,
             settle_at: None,
+            unfinished: None,
             rotation: Rotation::new(),
             ended_at: None,
             saved: None,
@@ -422,8 +425,7 @@ impl AccountRecord {
         self.current().is_some_and(|key| key.proven_at.is_some() && key.wrapped.is_some())
     }
 
-    /// Has this browser never had the account's secret storage in its care? It has not where its identity is known only
-    /// because the person opened somebody else's.
+    /// Has this browser never had the account's secret storage in its care? Opening somebody else's is not that.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         let taking_over = self.taking_over().map_or(0, |_| 1);

@@ -67,10 +67,10 @@ pub(super) async fn switch(
     _safe: &RecoverySafe,
     adopted: Option<&SecretsProven>,
 ) -> Result<Switched, End> {
-    let beside = match (looked.found.beside(), adopted) {
-        (Some(_), None) => return Err(End::Leave(State::Foreign, Some(Code::RecForeign))),
-        (beside, _) => beside,
-    };
+    if looked.found.beside().is_some() && adopted.is_none() {
+        return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
+    }
+    let theirs = looked.found.gives_way();
     let key_id = made.key_id().clone();
     let description = made.key(record)?.description.clone();
     let switched = Switched { now: !matches!(looked.found, Found::Ours(_)), key_id: key_id.clone() };
@@ -88,7 +88,7 @@ pub(super) async fn switch(
             };
             // Somebody else may have been faster: the default key of the last moment wins.
             let default_key = look::read_default_key(default_key)?;
-            if default_key.is_some_and(|id| id != key_id.as_str() && Some(id.as_str()) != beside) {
+            if default_key.is_some_and(|id| id != key_id.as_str() && Some(id.as_str()) != theirs) {
                 return Err(End::Leave(State::Foreign, Some(Code::RecForeign)));
             }
             // A default key whose description was lost on the way would leave the account without usable secret storage.

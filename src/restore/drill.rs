@@ -143,6 +143,7 @@ fn code_of(end: End) -> Code {
     match end {
         End::Stop(stop) => stop.code,
         End::Leave(_, code) => code.unwrap_or(Code::RecVaultLost),
+        End::Watch(_, code, _) => code,
         End::Ask(code, _) => code,
     }
 }

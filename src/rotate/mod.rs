@@ -95,7 +95,7 @@ pub(crate) async fn check(
         Ok(_) => Own::Found,
         Err(End::Stop(stop)) => Own::None(*stop),
         Err(End::Ask(code, question)) => Own::Asks(*code, question.clone()),
-        Err(End::Leave(..)) => Own::Found,
+        Err(End::Leave(..) | End::Watch(..)) => Own::Found,
     });
     let expiring = expiring(&current, &found, now);
     let known = Known {

@@ -669,6 +669,57 @@ impl Account {
         self.put(world, "m.secret_storage.default_key", &json!({ "key": id })).await;
     }
 
+    /// One write of another client that gives the account a new recovery key: the key's description, the default key, and
+    /// each secret's document, in the order of matrix-js-sdk.
+    pub(crate) async fn change_recovery_key(&self, world: &World, id: &KeyId, key: &RecoveryKey, write: usize) {
+        const ORDER: [&str; 4] =
+            [secret_name::MASTER, secret_name::USER_SIGNING, secret_name::SELF_SIGNING, secret_name::MEGOLM_BACKUP];
+        let id_text = id.as_str();
+        match write {
+            0 => {
+                let description = KeyDescription::make(&key.derive_keys("")).unwrap();
+                let content = serde_json::to_value(&description).unwrap();
+                self.put(world, &format!("m.secret_storage.key.{id_text}"), &content).await;
+            }
+            1 => self.put(world, "m.secret_storage.default_key", &json!({ "key": id_text })).await,
+            _ => {
+                let name = ORDER[write - 2];
+                let secret = self.element.secrets().find(|(known, _)| *known == name).unwrap().1;
+                let mut document = SecretDocument::default();
+                document.set_entry(id, &EncryptedSecret::encrypt(&key.derive_keys(name), &secret).unwrap());
+                self.put(world, name, &serde_json::to_value(&document).unwrap()).await;
+            }
+        }
+    }
+
+    /// Each secret that is stored opens with one of these keys, and is the client's.
+    pub(crate) fn each_opens<'k>(
+        &self,
+        data: &Value,
+        keys: impl Iterator<Item = &'k (KeyId, RecoveryKey)> + Clone,
+    ) -> Result<(), String> {
+        for (name, secret) in self.element.secrets() {
+            let Some(content) = data.get(name) else { continue };
+            let document: SecretDocument = serde_json::from_value(content.clone()).map_err(|e| e.to_string())?;
+            let opens = keys.clone().any(|(id, key)| {
+                let entry = document.entry(id).ok().flatten();
+                let opened = entry.and_then(|entry| entry.decrypt(&key.derive_keys(name)).ok());
+                opened.is_some_and(|opened| opened.expose("to compare") == secret.expose("to compare"))
+            });
+            if !opens {
+                return Err(format!("{name} opens with no key that anybody keeps"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the homeserver publish the identity that the client made?
+    pub(crate) async fn has_its_identity(&self, world: &World) -> bool {
+        let seed = self.element.secrets().find(|(name, _)| *name == secret_name::MASTER).unwrap().1;
+        let made = keystead_core::identity::derive_public(&decode_seed(&seed).unwrap());
+        *self.published(world).await.master() == made
+    }
+
     /// With this key, every secret opens and is the client's.
     pub(crate) fn opens_everything(&self, data: &Value, id: &KeyId, key: &RecoveryKey) -> Result<(), String> {
         let description = data[format!("m.secret_storage.key.{}", id.as_str())].clone();

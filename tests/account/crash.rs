@@ -23,9 +23,14 @@ pub(crate) async fn matrix_by_turns(trace: &[String], row: impl AsyncFn(Fault) -
 /// Every third of what can go wrong at an effect, by turns, so that each effect and each way is met; with
 /// `KEYSTEAD_EVERY_CRASH` set, everything.
 pub(crate) fn by_turns(index: usize, name: &str) -> Vec<Fault> {
-    let every = std::env::var_os("KEYSTEAD_EVERY_CRASH").is_some_and(|value| !value.is_empty());
+    let every = every();
     let faults = Fault::all_at(index, name).into_iter().enumerate();
     faults.filter(|(way, _)| every || (way + index).is_multiple_of(3)).map(|(_, fault)| fault).collect()
+}
+
+/// Is everything wanted, and not only what is taken by turns?
+pub(crate) fn every() -> bool {
+    std::env::var_os("KEYSTEAD_EVERY_CRASH").is_some_and(|value| !value.is_empty())
 }
 
 async fn rows_at(

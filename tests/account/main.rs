@@ -4,6 +4,7 @@
 
 mod account;
 mod adopt;
+mod another_client;
 mod crash;
 mod drill;
 mod element;

@@ -220,6 +220,7 @@ impl World {
             Ok(chosen @ Chosen::Kept(_)) => format!("kept, sealed to {}", roles(&chosen)),
             Err(End::Stop(stop)) => stop.code.as_str().to_owned(),
             Err(End::Leave(state, code)) => format!("{state:?} {}", code.map_or("", Code::as_str)),
+            Err(End::Watch(state, code, _)) => format!("{state:?} {}", code.as_str()),
             Err(End::Ask(code, question)) => match *question {
                 Question::Confirm { account, address, .. } => {
                     assert_eq!(account, self.user());
