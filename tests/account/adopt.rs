@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     account::Account,
-    crash::matrix,
+    crash::matrix_by_turns,
     world::{Fault, World},
 };
 
@@ -49,7 +49,7 @@ async fn a_session_that_has_everything_is_adopted_wherever_it_is_disturbed() {
     let world = World::start().await;
     let trace = row(&world, None).await.unwrap();
     assert!(trace.iter().any(|effect| effect == "page store_beside"));
-    matrix(&trace, async |fault| row(&world, Some(fault)).await.map(|_| ())).await;
+    matrix_by_turns(&trace, async |fault| row(&world, Some(fault)).await.map(|_| ())).await;
 }
 
 #[tokio::test]

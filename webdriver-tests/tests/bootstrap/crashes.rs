@@ -131,14 +131,19 @@ fn first_run(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// In which ways a place is interrupted; in the two browsers not in the same.
+/// In which ways a place is interrupted; in the two browsers not in the same. In Firefox, where every row needs a browser of
+/// its own, every second place is, unless everything is wanted.
 fn ways(index: usize, kind: BrowserKind) -> impl Iterator<Item = Crash> {
     let every = std::env::var_os("KEYSTEAD_EVERY_CRASH").is_some_and(|value| !value.is_empty());
-    let shift = index + usize::from(kind == BrowserKind::Firefox) * 2;
+    let (shift, wanted) = match kind {
+        BrowserKind::Chromium => (index, true),
+        // Of each part every second one, and still in all ways by turns.
+        BrowserKind::Firefox => (index / 4 + index % PARTS, (index / PARTS).is_multiple_of(2)),
+    };
     CRASHES
         .into_iter()
         .enumerate()
-        .filter(move |(way, _)| every || shift % CRASHES.len() == *way)
+        .filter(move |(way, _)| every || (wanted && shift % CRASHES.len() == *way))
         .map(|(_, crash)| crash)
 }
 
