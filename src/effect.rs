@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ident::KeyId,
+    ident::{KeyId, RoomId, UserId},
     recovery::{DerivedKeys, Passphrase, RecoveryKey, WrappedRecoveryKey},
     secret::SecretText,
     status::Progress,
@@ -192,6 +192,13 @@ pub enum PageCommand {
     Readiness,
     /// Have the client make new room keys for the next message of every room, and hand them out anew.
     DiscardSessions,
+    /// Ask the client which of these people are in one of these rooms; answered with [`PageAnswer::In`].
+    WhoIsIn {
+        /// The people.
+        users: Vec<UserId>,
+        /// The rooms.
+        rooms: Vec<RoomId>,
+    },
 }
 
 /// What the client says of itself ([`PageCommand::Readiness`]).
@@ -209,6 +216,11 @@ pub enum PageAnswer {
     Done,
     /// Done, and this is what the client says.
     Ready(Readiness),
+    /// Done, and these people are there.
+    In {
+        /// Who.
+        users: Vec<UserId>,
+    },
     /// The client refused or failed.
     Failed,
     /// The tab is gone, or did not answer in time.
@@ -321,6 +333,7 @@ impl Effect {
             Self::Page(PageCommand::RenewToken) => "page renew_token".into(),
             Self::Page(PageCommand::Readiness) => "page readiness".into(),
             Self::Page(PageCommand::DiscardSessions) => "page discard_sessions".into(),
+            Self::Page(PageCommand::WhoIsIn { .. }) => "page who_is_in".into(),
             Self::SleepUntil(_) => "sleep".into(),
             Self::Report(_) => "report".into(),
             Self::Keep { .. } => "keep".into(),

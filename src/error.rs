@@ -143,6 +143,10 @@ codes! {
     PinFirst = "KS-PIN-FIRST",
     /// Somebody new would receive the keys of a room in use.
     PinNewcomer = "KS-PIN-NEWCOMER",
+    /// The organisation's list of people does not vouch for a person's first identity, and the policy wants it to.
+    PinRoster = "KS-PIN-ROSTER",
+    /// A person has another identity, which the organisation's list of people names.
+    PinReset = "KS-PIN-RESET",
     /// Nobody vouches for a person's device.
     PinDevice = "KS-PIN-DEVICE",
     /// A known device of a person has other keys.
@@ -163,6 +167,8 @@ codes! {
     PinChanged = "KS-PIN-CHANGED",
     /// What the client sends to devices cannot be understood.
     PinBody = "KS-PIN-BODY",
+    /// A log of changes is not what was written.
+    PinEvidence = "KS-PIN-EVIDENCE",
 
     /// No native messaging host for GnuPG is registered with the browser, or it is not for this extension.
     GpgNoHost = "KS-GPG-NO-HOST",

@@ -170,7 +170,8 @@ fn head(log: Option<&str>) -> String {
     log.and_then(|text| text.lines().next_back()).map(hash).unwrap_or_default()
 }
 
-fn hash(line: &str) -> String {
+/// What the entry behind a line has for its `previous`.
+pub(crate) fn hash(line: &str) -> String {
     base64::encode_unpadded(&Sha256::digest(line))
 }
 

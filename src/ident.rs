@@ -64,6 +64,14 @@ identifier!(
     }
 );
 
+identifier!(
+    /// A Matrix room ID, `!…` (Matrix, appendices, "Room IDs"); at most 255 bytes.
+    RoomId, "Matrix room ID", |text| {
+        let printable = text.len() > 1 && text.chars().all(|c| c.is_ascii_graphic());
+        (text.len() <= 255 && text.starts_with('!') && printable).then(|| text.to_owned())
+    }
+);
+
 impl UserId {
     /// The part between `@` and the first `:`.
     #[must_use]

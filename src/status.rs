@@ -7,6 +7,7 @@ use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
+    pins::{Decision, OwnDevice, PersonView},
     restore::drill::Drill,
     rotate::Compromised,
     secret::SecretText,
@@ -269,6 +270,12 @@ pub struct DeploymentView {
     /// Is it time to test the backup?
     #[serde(default)]
     pub drill_due: bool,
+    /// The people whose keys are not as they were.
+    #[serde(default)]
+    pub people: Vec<PersonView>,
+    /// The account's own devices, all that were ever seen.
+    #[serde(default)]
+    pub devices: Vec<OwnDevice>,
 }
 
 /// What there is to be tested.
@@ -427,6 +434,13 @@ pub enum PageRequest {
         /// The text. Sent within the extension only.
         given: Option<Typed>,
     },
+    /// The log of what happened to people's keys, for the person to keep; answered with its text.
+    Evidence {
+        /// On which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: UserId,
+    },
     /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
     /// browser starts the extension anew for that, the next run. Answered with [`Status`].
     WishGnupg {
@@ -457,6 +471,17 @@ pub enum PageRequest {
     Retry {
         /// Of which deployment.
         origin: Origin,
+    },
+    /// The person decided about somebody whose keys are not as they were; answered with [`Status`].
+    Decide {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account there.
+        account: UserId,
+        /// About whom.
+        peer: UserId,
+        /// What.
+        decision: Box<Decision>,
     },
     /// The policy of the options page; answered with the JSON document or `null`.
     OwnPolicy,

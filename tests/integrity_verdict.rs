@@ -12,8 +12,8 @@ use keystead_core::{
     error::Coded as _,
     ident::Origin,
     integrity::{
-        BasePath, ConfigFile, Destination, Document, FileKind, FilePath, ListedFile, Listing, ManifestSet, Release,
-        ReleaseId, ReleaseManifest, ReleaseVersion, Served, Sha256Digest, Sha384Digest, Site,
+        BasePath, ConfigFile, Destination, Document, DocumentId, FileKind, FilePath, ListedFile, Listing, ManifestSet,
+        Release, ReleaseId, ReleaseManifest, ReleaseVersion, Served, Sha256Digest, Sha384Digest, Site,
     },
     openpgp::{Certificate, SecretCertificate, sign_detached},
     policy::{PassiveKind, Policy},
@@ -267,4 +267,55 @@ fn the_policy_says_where_manifests_lie_who_signs_and_what_may_differ() {
     document.as_object_mut().unwrap().shift_remove("integrity");
     let policy = Policy::parse(&document).unwrap();
     assert!(policy.manifest_url(&policy.deployments[0]).is_none() && policy.manifest_signers().is_empty());
+}
+
+#[test]
+fn keys_go_to_the_document_that_was_verified_and_to_no_other() {
+    let scene = Scene::new("/");
+    let name = |digit: &str| DocumentId::parse(&digit.repeat(32)).unwrap();
+    let origin = Origin::parse("https://chat.example.org").unwrap();
+    let judge = |url_path, destination, text: &str| {
+        let served = Served { url_path, destination, sha256: hash(text), page: &[] };
+        scene.set.judge(served, &[], UnixMillis(NOW)).unwrap()
+    };
+    let page = scene.set.verified(&judge("/", Destination::Document, "index of 1"), name("a")).unwrap();
+    assert_eq!(page.releases(), [scene.ids[0].clone()]);
+    assert!(page.is_of(&origin, &name("a")));
+    assert!(!page.is_of(&origin, &name("b")), "another document");
+    assert!(!page.is_of(&Origin::parse("https://chat.example.net").unwrap(), &name("a")), "another deployment");
+    let script = judge("/shared.js", Destination::Code, "shared of 1");
+    assert!(scene.set.verified(&script, name("a")).is_none(), "a script is no page");
+    let saved = page.to_saved();
+    assert!(scene.set.verified_before(saved.clone()).unwrap().is_of(&origin, &name("a")));
+    let text = serde_json::to_string(&saved).unwrap();
+    for (what, old, new) in [
+        ("a release that is revoked", scene.ids[0].as_str(), scene.ids[3].as_str()),
+        ("another deployment", "chat.example.org", "chat.example.net"),
+    ] {
+        let saved = serde_json::from_str(&text.replace(old, new)).unwrap();
+        assert!(scene.set.verified_before(saved).is_none(), "{what}");
+    }
+}
+
+#[test]
+fn a_document_is_built_with_the_files_of_one_release_and_their_hashes() {
+    let scene = Scene::new("/element/");
+    let release = scene.set.releases().next().unwrap();
+    let record = |path: &str| scene.set.page_record(release, path, &[PassiveKind::Style]);
+    let (page, allowed) = record("/element/").unwrap();
+    assert_eq!((page.template.as_str(), &*page.base), ("index of 1", "/element/"));
+    assert_eq!(allowed.releases, [scene.ids[0].clone()]);
+    let sri = |text: &str| format!("sha256-{}", hash(text).to_base64());
+    let bundle = sri("bundle of 1");
+    assert_eq!(page.hashes.get("/element/bundles/1/bundle.js"), Some(&bundle));
+    assert_eq!(page.hashes.get("/element/a%20b.json"), Some(&sri("data of 1")));
+    assert!(page.csp.starts_with("script-src 'sha256-") && page.csp.contains(&bundle), "{}", page.csp);
+    for not in [sri("bundle of 2"), sri("worker of 1"), sri("data of 1")] {
+        assert!(!page.csp.contains(&not), "what is no script of this release may run");
+    }
+    assert!(!page.hashes.contains_key("/element/theme.css"), "styles may differ");
+    assert_eq!(page.wasm, ["/element/crypto.wasm"]);
+    assert!(page.workers.contains_key("/element/db.worker.js"));
+    assert_eq!(record("/element/welcome.html").unwrap().0.template, "own welcome");
+    assert!(record("/element/evil.html").is_none() && record("/").is_none() && record("/element/shared.js").is_none());
 }

@@ -7,6 +7,7 @@
 mod dates;
 mod directory;
 mod driver;
+mod evidence;
 mod failure;
 mod files;
 mod http;
@@ -23,6 +24,7 @@ mod words;
 pub use dates::{now, parse_date, show_date};
 pub use directory::DirectoryCheck;
 pub use driver::{Driver, Homeserver, NoPage, Page};
+pub use evidence::EvidenceVerify;
 pub use failure::{Ending, Failure};
 pub use http::Http;
 pub use manifest::{
@@ -31,4 +33,4 @@ pub use manifest::{
 pub use native::NativeHost;
 pub use native_host::{NativeHostInstall, NativeHostStatus, NativeHostUninstall};
 pub use policy::{PolicyCheck, PolicyHosts};
-pub use roster::{RosterBuild, RosterSign, RosterVerify};
+pub use roster::{RosterBuild, RosterSet, RosterSign, RosterVerify};

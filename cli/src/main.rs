@@ -5,9 +5,9 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use keystead_cli::{
-    DirectoryCheck, Ending, Failure, ManifestAddSite, ManifestBuild, ManifestCheck, ManifestDiff, ManifestRevoke,
-    ManifestSign, ManifestVerify, NativeHostInstall, NativeHostStatus, NativeHostUninstall, PolicyCheck, PolicyHosts,
-    RosterBuild, RosterSign, RosterVerify,
+    DirectoryCheck, Ending, EvidenceVerify, Failure, ManifestAddSite, ManifestBuild, ManifestCheck, ManifestDiff,
+    ManifestRevoke, ManifestSign, ManifestVerify, NativeHostInstall, NativeHostStatus, NativeHostUninstall,
+    PolicyCheck, PolicyHosts, RosterBuild, RosterSet, RosterSign, RosterVerify,
 };
 
 /// Prepares and checks what Keystead needs: policy, roster, directory, GnuPG.
@@ -34,12 +34,16 @@ enum Keystead {
     /// The connection of browsers with GnuPG.
     #[command(subcommand)]
     NativeHost(NativeHostCommand),
+    /// Logs of key changes that browsers wrote.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
 }
 
 #[derive(Debug, Subcommand)]
 enum RosterCommand {
     Build(RosterBuild),
     Sign(RosterSign),
+    Set(Box<RosterSet>),
     Verify(RosterVerify),
 }
 
@@ -63,6 +67,11 @@ enum DirectoryCommand {
 enum PolicyCommand {
     Check(PolicyCheck),
     Hosts(PolicyHosts),
+}
+
+#[derive(Debug, Subcommand)]
+enum EvidenceCommand {
+    Verify(EvidenceVerify),
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +100,7 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
     match command {
         Keystead::Roster(RosterCommand::Build(command)) => command.run(out),
         Keystead::Roster(RosterCommand::Sign(command)) => command.run(out),
+        Keystead::Roster(RosterCommand::Set(command)) => command.run(out),
         Keystead::Roster(RosterCommand::Verify(command)) => command.run(out),
         Keystead::Manifest(ManifestCommand::Build(command)) => command.run(out),
         Keystead::Manifest(ManifestCommand::AddSite(command)) => command.run(out),
@@ -102,6 +112,7 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
         Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
         Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
         Keystead::Policy(PolicyCommand::Hosts(command)) => command.run(out),
+        Keystead::Evidence(EvidenceCommand::Verify(command)) => command.run(out),
         Keystead::NativeHost(NativeHostCommand::Install(command)) => command.run(out),
         Keystead::NativeHost(NativeHostCommand::Uninstall(command)) => command.run(out),
         Keystead::NativeHost(NativeHostCommand::Status(command)) => command.run(out).await,

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use keystead_core::{
-    ident::Origin,
+    ident::{Origin, UserId},
+    identity::PublicKey,
     policy::ServerName,
     signed::{Roster, Written},
     time::UnixMillis,
@@ -99,6 +100,75 @@ impl RosterSign {
     /// [`Failure`] where no reader would believe the roster with this signature; nothing is written then.
     pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
         self.key.sign::<Roster>(&self.roster, &files::read(&self.roster)?, out)?;
+        Ok(Ending::Fine)
+    }
+}
+
+/// Name a person's new master key: a reset on purpose, which browsers then accept by themselves.
+///
+/// The roster must be signed with this key and in force. It gets the next serial number and is signed again; publish both
+/// files where they lay.
+#[derive(Debug, Args)]
+pub struct RosterSet {
+    /// The person's Matrix ID.
+    #[arg(value_parser = user_id)]
+    user: UserId,
+    /// The person's master key, as the person's own device shows it: 43 letters of base64.
+    #[arg(long, value_parser = public_key, value_name = "KEY")]
+    master_key: PublicKey,
+    /// Since when it is the person's (default: now); only a key that a browser pinned before then is replaced.
+    #[arg(long, value_parser = parse_date, value_name = "DATE")]
+    since: Option<UnixMillis>,
+    /// The roster.
+    #[arg(long, default_value = "roster.json", value_name = "FILE")]
+    roster: PathBuf,
+    /// After how many days it no longer holds (default: as long as it held before).
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3650), value_name = "DAYS")]
+    expires: Option<u64>,
+    #[command(flatten)]
+    key: SigningKey,
+}
+
+fn user_id(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).map_err(|error| error.to_string())
+}
+
+fn public_key(text: &str) -> Result<PublicKey, String> {
+    PublicKey::parse(text).map_err(|_| "not an Ed25519 public key".into())
+}
+
+impl RosterSet {
+    /// Does it; what to read goes to `out`.
+    ///
+    /// # Errors
+    /// [`Failure`] where the roster is not one of the signer's own, or has nobody of that name; nothing is written then.
+    pub fn run(self, out: &mut String) -> Result<Ending, Failure> {
+        let old = self.key.read_own::<Roster>(&self.roster)?;
+        let (issued, wrong) = (now(), |why: &str| Failure::Usage(format!("{}: {why}", self.roster.display())));
+        let since = self.since.unwrap_or(issued);
+        if since > issued {
+            return Err(Failure::Usage("--since is in the future: browsers would not take it".into()));
+        }
+        let mut people = old.body.people().to_vec();
+        let person = people.iter_mut().find(|person| person.matrix_id == self.user);
+        let person = person.ok_or_else(|| wrong("nobody of that Matrix ID"))?;
+        (person.master_key, person.since) = (Some(self.master_key), Some(since));
+        let roster = Roster::new(people).map_err(|error| wrong(&error.to_string()))?;
+        let envelope = old.envelope;
+        let held = self
+            .expires
+            .map_or_else(|| envelope.expires.since(envelope.issued), |days| Duration::from_secs(days * 86_400));
+        let (serial, expires) = (envelope.serial + 1, issued.plus(held));
+        let written = Written::make(envelope.deployment, serial, issued, expires, &roster)?;
+        self.key.sign::<Roster>(&self.roster, &written.bytes, out)?;
+        files::write(&self.roster, &written.bytes)?;
+        out.push_str(&format!(
+            "{}: a new master key of {} since {}, serial {serial}, holds until {}\nNext: publish both files\n",
+            self.roster.display(),
+            self.user.as_str(),
+            show_date(since),
+            show_date(expires),
+        ));
         Ok(Ending::Fine)
     }
 }

@@ -59,6 +59,20 @@ impl SigningKey {
         out.push_str(&format!("{}: signed by {}\n", path.display(), read.signature().signer().as_str()));
         Ok(())
     }
+
+    /// Reads a document of one's own: signed with this key, beside it, and in force.
+    pub(crate) fn read_own<T: Body>(&self, path: &Path) -> Result<SignedDocument<T>, Failure> {
+        let document = files::read(path)?;
+        let signature = files::read_text(&files::signature_path(path))?;
+        let signers = match (&self.key, &self.gpg) {
+            (Some(key), _) => vec![secret_key(key, self.passphrase_file.as_deref())?.certificate()],
+            (None, Some(key_id)) => gpg_certificates(key_id)?,
+            (None, None) => Vec::new(),
+        };
+        let deployment = deployment_of(&document)?;
+        let reader = Reader { signers: &signers, deployment: &deployment, newest_serial_seen: 0, now: now() };
+        Ok(reader.read(&document, &signature)?)
+    }
 }
 
 /// Who is believed, and for what.
@@ -128,6 +142,12 @@ fn sign_with_key(
     key: &Path,
     passphrase: Option<&Path>,
 ) -> Result<(String, Vec<Certificate>), Failure> {
+    let secret = secret_key(key, passphrase)?;
+    let signature = sign_detached(document, &secret, now()).map_err(|error| Failure::refused(error.code()))?;
+    Ok((signature, vec![secret.certificate()]))
+}
+
+fn secret_key(key: &Path, passphrase: Option<&Path>) -> Result<SecretCertificate, Failure> {
     let armored = files::read(key)?;
     let passphrase = match passphrase {
         Some(path) => {
@@ -136,19 +156,20 @@ fn sign_with_key(
         }
         None => None,
     };
-    let secret = SecretCertificate::parse(&armored, passphrase.as_ref()).map_err(|_| {
+    SecretCertificate::parse(&armored, passphrase.as_ref()).map_err(|_| {
         let hint = if passphrase.is_some() { ", or the passphrase is wrong" } else { " that needs no passphrase" };
         Failure::Usage(format!("{} holds no single secret key{hint}", key.display()))
-    })?;
-    let signature = sign_detached(document, &secret, now()).map_err(|error| Failure::refused(error.code()))?;
-    Ok((signature, vec![secret.certificate()]))
+    })
 }
 
 fn sign_with_gpg(document: &[u8], key_id: &str) -> Result<(String, Vec<Certificate>), Failure> {
     let signature = gpg(&["--armor", "--detach-sign", "--local-user", key_id, "--output", "-"], document)?;
+    Ok((signature, gpg_certificates(key_id)?))
+}
+
+fn gpg_certificates(key_id: &str) -> Result<Vec<Certificate>, Failure> {
     let exported = gpg(&["--armor", "--export", key_id], &[])?;
-    let certificates = Certificate::parse_all(exported.as_bytes());
-    Ok((signature, certificates.map_err(|error| Failure::refused(error.code()))?))
+    Certificate::parse_all(exported.as_bytes()).map_err(|error| Failure::refused(error.code()))
 }
 
 fn gpg(arguments: &[&str], input: &[u8]) -> Result<String, Failure> {

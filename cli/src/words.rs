@@ -21,6 +21,11 @@ pub(crate) fn words(code: Code) -> Words {
 
 const TABLE: &[(Code, &str, &str)] = &[
     (
+        Code::PinEvidence,
+        "This is not a log as Keystead wrote it.",
+        "Get the file again from the browser that wrote it; if it stays so, the log was altered.",
+    ),
+    (
         Code::DirNone,
         "No source has a certificate for this address.",
         "Have the person publish their certificate, or add the source that has it.",
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn every_code_that_the_command_can_meet_has_words_of_its_own() {
         for code in Code::ALL {
-            let met = ["KS-DIR-", "KS-SGN-", "KS-INT-", "KS-POL-", "KS-GPG-"]
+            let met = ["KS-DIR-", "KS-SGN-", "KS-INT-", "KS-POL-", "KS-GPG-", "KS-PIN-EVIDENCE"]
                 .iter()
                 .any(|prefix| code.as_str().starts_with(prefix));
             let rows = TABLE.iter().filter(|(known, _, _)| known == code).count();

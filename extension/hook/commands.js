@@ -95,6 +95,17 @@ const commands = {
     await currentClient().whoami();
     introduce(true);
   },
+  async discard_sessions() {
+    const client = currentClient();
+    const crypto = client.getCrypto();
+    await Promise.all(client.getRooms().map(({ roomId }) => crypto.forceDiscardSession(roomId)));
+  },
+  async who_is_in({ users, rooms }) {
+    const client = currentClient();
+    const here = rooms.map((roomId) => client.getRoom(roomId)).filter(Boolean);
+    const isIn = (user) => here.some((room) => ["join", "invite"].includes(room.getMember(user)?.membership));
+    return { page: "in", users: users.filter(isIn) };
+  },
   async readiness() {
     const crypto = currentClient().getCrypto();
     const [{ privateKeysCachedLocally: own }, backup] = await Promise.all([

@@ -47,10 +47,15 @@ const answered = ({ re, refused, ...answer }) => {
   else settle(re, "resolve", answer);
 };
 
-const serve = ({ homeserver }) => {
+const serve = ({ homeserver, gated: waits, pinned: looks }) => {
   clearTimeout(patience);
   patience = undefined;
   served = homeserver;
+  orphan = false;
+  gated = waits;
+  pinned = looks;
+  toldRoom = "";
+  rewire();
   lookOut();
   introduce(true);
   for (const id in open) {
@@ -74,13 +79,15 @@ const lost = () => {
   if (keys(open).length > 0) wake();
 };
 
-// The extension was updated, disabled or removed: nobody will answer any more.
-const orphaned = () => {
-  for (const id in open) settle(id, "reject", new Error("Keystead was updated"));
+// The extension was updated, disabled or removed, or cannot start: nobody answers any more. What was to wait for an answer
+// goes nowhere until the page is loaded again.
+const orphaned = ({ gated: waits }) => {
+  for (const id in open) settle(id, "reject", new Error("Keystead does not run"));
+  gated = orphan = waits;
   off();
 };
 
-const orders = { serve, off, lost, orphaned, introduce: () => introduce(true) };
+const orders = { serve, off, lost, orphaned, introduce: () => introduce(true), watch: (message) => watchUsers(message) };
 
 const receive = (message) => {
   if (message.re !== undefined) answered(message);

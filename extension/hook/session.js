@@ -58,7 +58,10 @@ const introduce = (again) => {
   tell(session ?? { tell: "away" });
 };
 
-const look = () => introduce(false);
+const look = () => {
+  introduce(false);
+  if (served) lookAtRoom();
+};
 
 // Element assigns its handles to `window` as it starts; each assignment is a moment to look.
 let watched = [];
@@ -116,6 +119,7 @@ const lookAway = () => {
   for (let index = 0; index < watched.length; index += 1) watched[index]();
   watched = [];
   unbridge();
+  unwire();
   introduced = "";
 };
 

@@ -1,11 +1,15 @@
 // The entry of the background: registers every listener at once (a listener registered later misses the event that
 // woke us) and hands each event to the core when it has started, in order.
+import { begin } from "./guard.js";
+import { expect } from "./filter.js";
 import init, { Background } from "../background/keystead_extension.js";
 import { prepare } from "./later.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
 const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
 const api = globalThis.browser ?? chrome;
+expect(ready);
+begin();
 
 // The extension's own pages; content scripts have the URL of their page.
 const isOwn = (sender) => Boolean(sender?.url?.startsWith(api.runtime.getURL("")));
@@ -19,15 +23,19 @@ api.runtime.onConnect.addListener((port) => {
   }
   const page = (pages += 1);
   const { sender } = port;
-  // Where the background cannot start, Element has to do without it.
-  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).catch(() => port.postMessage({ do: "off" }));
+  // Where the background cannot start, Element has to do without it, but for what must wait for it.
+  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).catch(() => port.postMessage({ do: "broken" }));
   port.onMessage.addListener((message) => ready.then((background) => background.page_message(page, message), () => {}));
   port.onDisconnect.addListener(() => ready.then((background) => background.page_gone(page), () => {}));
 });
 
 api.runtime.onMessage.addListener((message, sender, reply) => {
+  if (message?.hold && sender.id === api.runtime.id) {
+    ready.then((background) => background.hold(message.hold, sender)).then(reply, () => reply({}));
+    return true;
+  }
   if (!isOwn(sender)) return false;
-  ready.then((background) => background.request(message)).then(reply, () => reply({ Err: "not_started" }));
+  ready.then((background) => background.request(message, sender.tab?.id)).then(reply, () => reply({ Err: "not_started" }));
   return true;
 });
 

@@ -1,5 +1,5 @@
-// The part of the core that an ordinary start of the background does not need (OpenPGP) is read with the rest, and compiled
-// by its first call. It has memory, table and functions of the first part.
+// The part of the core that an ordinary start of the background does not need (OpenPGP, pins) is read with the rest, and
+// compiled by its first call. It has memory, table and functions of the first part.
 const file = new URL("../background/keystead_extension_later.wasm", import.meta.url);
 let code;
 let first;

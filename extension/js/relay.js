@@ -1,4 +1,4 @@
-// ISOLATED world, document_start, after hook.js. Gives the hook a private port, and carries what goes over it to the
+// ISOLATED world, documentNamestart, after hook.js. Gives the hook a private port, and carries what goes over it to the
 // background and back. It reads nothing of it, with one exception: the name the person types at login is taken here,
 // from trusted input events, because what the page's own scripts say of it proves nothing.
 (() => {
@@ -8,6 +8,8 @@
   // The hook takes the first offer of a document and says so by cancelling it; nobody else has run yet.
   if (document.dispatchEvent(offer)) return;
 
+  // By this name the background knows this document, and no other; the page never sees it.
+  const documentName = (globalThis.keysteadDocument ??= crypto.randomUUID());
   const FIRST_PAUSE = 1000;
   const LONGEST_PAUSE = 60_000;
   const TRIES = 3;
@@ -16,17 +18,33 @@
   let pause = FIRST_PAUSE;
   let unheard = 0;
   let typed;
+  // What goes to devices waits for the background here, as it last said itself: one that says nothing changes nothing.
+  let gated = false;
+  const GATED = `gated ${location.origin}`;
+  const kept = api.storage.local.get(GATED).then(({ [GATED]: before }) => (gated ||= before === true));
+  const gate = async (on) => {
+    await kept.catch(() => {});
+    if (on !== gated) await ((gated = on) ? api.storage.local.set({ [GATED]: true }) : api.storage.local.remove(GATED));
+  };
 
   const hook = (message) => port1.postMessage(message);
-  const wait = ({ on }) => {
-    running = on;
-    if (!on) pause = FIRST_PAUSE;
+  const wait = ({ on }) => ([running, pause] = [on, on ? pause : FIRST_PAUSE]);
+
+  // Nobody answers any more: the extension was updated or removed, or its background cannot start.
+  let isStopped = false;
+  const showStopped = (on) => {
+    if (on !== isStopped) globalThis.keysteadNotice?.({ stopped: (isStopped = on) });
   };
+  const stopped = () => {
+    hook({ do: "orphaned", gated });
+    showStopped(gated);
+  };
+  const broken = () => (gated ? stopped() : hook({ do: "off" }));
 
   const connect = () => {
     if (background) return;
-    if (!api.runtime?.id) return hook({ do: "orphaned" });
-    const port = api.runtime.connect({ name: "page" });
+    if (!api.runtime?.id) return stopped();
+    const port = api.runtime.connect({ name: `page ${documentName}` });
     let heard = false;
     background = port;
     port.onMessage.addListener((message) => {
@@ -35,14 +53,26 @@
       if (message.do === "wait") wait(message);
       else if (message.do === "known") typed = undefined;
       else if (message.do === "cover") globalThis.keysteadCover?.(message.on);
-      else hook(message);
+      else if (message.do === "broken") broken();
+      else if (message.do === "notice") {
+        globalThis.keysteadNotice?.({ people: message.people, ask_it: message.ask_it }, send);
+        globalThis.keysteadBadges?.(message.held);
+      }
+      else {
+        if (message.do === "serve" || message.do === "off") gate(message.gated === true).catch(() => {});
+        showStopped(false);
+        hook(message);
+      }
     });
     port.onDisconnect.addListener(() => {
       void api.runtime.lastError;
       background = undefined;
-      // A background that does not say a word cannot start: Element goes on without it.
-      if (!heard && (unheard += 1) >= TRIES) return hook({ do: "off" });
-      hook({ do: "lost" });
+      if (!api.runtime?.id) return stopped();
+      // A background that does not say a word cannot start: Element goes on without it, but for what was to wait for it.
+      const silent = !heard && (unheard += 1) >= TRIES;
+      if (silent) broken();
+      else hook({ do: "lost" });
+      if (silent && !gated) return;
       if (heard && !running) return;
       // The browser stopped it while something was under way: it is started again, ever more patiently.
       setTimeout(() => send(), pause);
@@ -59,14 +89,18 @@
       if (message?.tell === "session") running = true;
       if (message) background?.postMessage(message);
     } catch {
-      hook({ do: "orphaned" });
+      stopped();
     }
   };
 
   port1.onmessage = ({ data }) => {
-    if (data?.tell === "signed_out") typed = undefined;
-    if (data?.tell === "wake") send();
-    else if (data?.tell !== "typed") send(data);
+    // A list would be read as what its parts are.
+    if (typeof data !== "object" || data === null || Array.isArray(data)) return;
+    if (data.tell === "signed_out") typed = undefined;
+    if (data.tell === "wake") send();
+    else if (data.tell === "waits") globalThis.keysteadNotice?.({ waits: data.on === true && gated });
+    // What a person types or decides is taken here, and is never the page's to say.
+    else if (!["typed", "decide"].includes(String(data.tell))) send(data);
   };
   // The background has something to do and lost its ports when it was stopped; or asks whether there is a hook.
   api.runtime.onMessage.addListener((_message, _sender, reply) => {

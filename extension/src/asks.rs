@@ -20,7 +20,7 @@ use crate::{
     adapter::{clock, webextension},
     background::State,
     driver::Driver,
-    pages,
+    pages, pins,
     protocol::{Ask, What, Who},
     requests::record,
 };
@@ -39,6 +39,30 @@ pub(crate) async fn answer(state: Rc<State>, page: u32, origin: Origin, ask: Ask
     });
     let Some(open) = open else { return };
     let session = if open <= MAX_OPEN { confirmed(&state, page, &who).await } else { None };
+    let what = match what {
+        What::Observe { asked, answer } => {
+            if let (Some(session), Some(_)) = (session, pins::settings(&state)) {
+                let asked = keystead_core::pins::asked(&asked);
+                let job = pins::Job::Observe { device: session.device_id, asked, answer };
+                pins::enqueue(&state, &origin, &session.user_id, job);
+            }
+            return answered(&state, page, &id.into(), json!({}));
+        }
+        What::Used { room } => {
+            if let Some(session) = session {
+                pins::enqueue(&state, &origin, &session.user_id, pins::Job::Used(room));
+            }
+            return answered(&state, page, &id.into(), json!({}));
+        }
+        What::Send { body } => {
+            let message = match session {
+                Some(session) => pins::gate(&state, &origin, &session.user_id, body).await,
+                None => json!({ "refused": Code::NetToken.as_str() }),
+            };
+            return answered(&state, page, &id.into(), message);
+        }
+        secret => secret,
+    };
     let answer = match session {
         Some(session) => bridged(&state, &session, what).await,
         None => without_session(&state, &origin, &who.user_id).await,
@@ -48,14 +72,18 @@ pub(crate) async fn answer(state: Rc<State>, page: u32, origin: Origin, ask: Ask
         Answer::Secret(_) if !is_confirmed(&state, page, &who) => Answer::Refused(Code::RecBridge),
         answer => answer,
     };
-    pages::change(&state, page, |page| page.open_asks -= 1);
     let message = match answer {
         Answer::Own => json!({ "own": true }),
         Answer::Stored => json!({}),
         Answer::Secret(secret) => json!({ "value": secret.expose("the client asked for it, by the rules") }),
         Answer::Refused(code) => json!({ "refused": Code::as_str(code) }),
     };
-    reply(&state, page, &id.into(), message);
+    answered(&state, page, &id.into(), message);
+}
+
+fn answered(state: &State, page: u32, id: &Value, message: Value) {
+    pages::change(state, page, |page| page.open_asks -= 1);
+    reply(state, page, id, message);
 }
 
 /// Refuses what is no ask of a known form: whoever asks waits for an answer.
@@ -93,6 +121,7 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
             answer
         }
         What::Get { name } => driver.run(|io| bridge::get(io, session, &name)).await,
+        What::Observe { .. } | What::Send { .. } | What::Used { .. } => Answer::Own,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures_channel::oneshot;
+use futures_channel::{mpsc, oneshot};
 use futures_util::{
     FutureExt,
     future::{join, select},
@@ -22,8 +22,9 @@ use wasm_bindgen_futures::spawn_local;
 use crate::{
     adapter::{clock, database::Database},
     deployment::{self, Live},
+    integrity,
     pages::{self, Page},
-    policy, sessions,
+    pins, policy, sessions,
 };
 
 /// Everything. Nothing in here has to survive the background: what must is in the database.
@@ -32,7 +33,9 @@ pub(crate) struct State {
     pub(crate) policy: RefCell<InForce>,
     pub(crate) pages: RefCell<BTreeMap<u32, Page>>,
     pub(crate) deployments: RefCell<BTreeMap<Origin, Live>>,
+    pub(crate) guard: integrity::Guard,
     pub(crate) next_command: Cell<u32>,
+    pub(crate) pins: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<pins::Job>>>,
     ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
@@ -49,15 +52,19 @@ impl State {
             policy: RefCell::new(in_force),
             pages: RefCell::default(),
             deployments: RefCell::default(),
+            guard: integrity::Guard::default(),
             // What a page was asked by a background that was stopped meanwhile, it answers to this one: no id comes twice.
             next_command: Cell::new(clock::now().0 as u32),
+            pins: RefCell::default(),
             ended: RefCell::default(),
             waiting: RefCell::default(),
         });
+        integrity::apply(&state).await;
         sessions::sweep(&state).await;
         let applied = Rc::clone(&state);
         spawn_local(async move {
-            policy::apply(&applied).await;
+            let in_place = policy::apply(&applied).await;
+            integrity::enrol(&applied, &in_place).await;
             deployment::refresh(&applied).await;
         });
         Ok(state)
@@ -67,7 +74,9 @@ impl State {
     pub(crate) async fn policy_changed(state: &Rc<Self>) {
         let given = policy::given().await;
         state.policy.replace(policy::in_force(&state.database, given).await);
-        policy::apply(state).await;
+        integrity::apply(state).await;
+        let in_place = policy::apply(state).await;
+        integrity::enrol(state, &in_place).await;
         pages::serve_all(state);
         sessions::sweep(state).await;
         deployment::refresh(state).await;

@@ -6,6 +6,7 @@ use futures_channel::oneshot;
 use keystead_core::{
     bootstrap::{self, Outcome, Setup},
     ident::{KeyId, Origin, UserId},
+    pins::{OwnDevice, PersonView, Severity},
     policy::Deployment,
     restore::{self, Way},
     secret::SecretText,
@@ -21,7 +22,8 @@ use crate::{
     background::State,
     drill,
     driver::Driver,
-    pages,
+    integrity::{self, Calls},
+    pages, pins,
     protocol::Session,
     sessions,
 };
@@ -42,6 +44,10 @@ pub(crate) struct Live {
     pub(crate) typed: Option<(String, UnixMillis)>,
     /// A recovery key that waits to be kept.
     pub(crate) to_keep: Option<ToKeep>,
+    /// Of whom something is to be said.
+    pub(crate) people: Vec<PersonView>,
+    /// The account's own devices.
+    pub(crate) devices: Vec<OwnDevice>,
     /// What the person gave to restore with.
     given: Option<SecretText>,
     /// It is time to test the backup.
@@ -107,6 +113,8 @@ async fn run(state: &Rc<State>, origin: &Origin) {
             let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
             if outcome.progress.state == Stage::Complete {
                 drill::remind(state, origin, &user).await;
+                // The account's own identity is proven, and its devices may have keys.
+                pins::enqueue(state, origin, &user, pins::Job::Look);
             }
             outcome
         } else if let Some(setup) = setup(state, origin, asked, |session| session.unverified) {
@@ -190,12 +198,23 @@ pub(crate) fn tell_to_wait(state: &State, origin: &Origin, on: bool) {
 pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
     state.live(origin, |live| live.progress = progress);
     state.changed();
+    announce(state);
+}
+
+/// Tells the extension's open pages that something changed, and calls the person where that is needed.
+pub(crate) fn announce(state: &State) {
     let known = |origin: &Origin| pages::deployment(state, origin).is_some();
-    let asks = |live: &Live| live.progress.calls() || (live.drill_due && live.progress.state == Stage::Complete);
+    let critical = |live: &Live| live.people.iter().any(|person| person.severity == Severity::Critical);
+    let asks = |live: &Live| {
+        live.progress.calls() || critical(live) || (live.drill_due && live.progress.state == Stage::Complete)
+    };
     let calls = |(origin, live): (&Origin, &Live)| live.account.is_some() && asks(live) && known(origin);
     let calls = state.deployments.borrow().iter().any(calls);
+    let code = integrity::calls(state);
+    let text = if calls || code.is_some() { "!" } else { "" };
+    let colour = if code == Some(Calls::Refused) { "#9b1c1c" } else { "#b3541e" };
     spawn_local(async move {
-        webextension::set_badge(if calls { "!" } else { "" }, "#b3541e").await;
+        webextension::set_badge(text, colour).await;
         webextension::announce().await;
     });
 }
@@ -253,6 +272,9 @@ pub(crate) fn alarm(state: &Rc<State>, name: &str) {
     let state = Rc::clone(state);
     if name == sessions::RETENTION {
         return spawn_local(async move { sessions::sweep(&state).await });
+    }
+    if name == integrity::ALARM {
+        return integrity::renew_all(&state);
     }
     let Ok(origin) = Origin::parse(name) else { return };
     spawn_local(async move {

@@ -1,8 +1,9 @@
 //! The extension's background: binds the core to the browser.
 //!
 //! No rule of Keystead is in here. `adapter/` has the browser's APIs; [`driver`] performs what the core's flows ask for;
-//! [`pages`] knows the tabs that are connected, [`sessions`] who is logged in there; [`asks`] is the bridge; [`deployment`]
-//! runs the flows; [`requests`] answers the extension's own pages; [`policy`] finds the policy in force; this file is what
+//! [`pins`] checks what goes to devices; [`integrity`] guards the page's code; [`pages`] knows the tabs that are connected,
+//! [`sessions`] who is logged in there; [`asks`] is the bridge; [`deployment`] runs the flows; [`requests`] answers the
+//! extension's own pages; [`policy`] finds the policy in force; this file is what
 //! the JavaScript entry calls.
 
 mod adapter;
@@ -11,7 +12,9 @@ mod background;
 mod deployment;
 mod drill;
 mod driver;
+mod integrity;
 mod pages;
+mod pins;
 mod policy;
 mod protocol;
 mod requests;
@@ -23,6 +26,8 @@ use wasm_bindgen::prelude::*;
 
 use adapter::webextension::{Port, from_js, to_js};
 use background::State;
+use integrity::{filter, hold, refusals};
+use keystead_core::integrity::Sha256Digest;
 
 /// The background as the JavaScript entry sees it: one method for each event of the browser.
 #[wasm_bindgen]
@@ -53,9 +58,9 @@ impl Background {
         pages::gone(&self.0, page);
     }
 
-    /// A request of one of the extension's own pages.
-    pub async fn request(&self, message: JsValue) -> JsValue {
-        let reply = requests::answer(Rc::clone(&self.0), from_js(&message)).await;
+    /// A request of one of the extension's own pages, in a tab or not in one.
+    pub async fn request(&self, message: JsValue, tab: Option<i32>) -> JsValue {
+        let reply = requests::answer(Rc::clone(&self.0), from_js(&message), tab).await;
         to_js(&serde_json::to_value(reply).unwrap_or_default())
     }
 
@@ -70,8 +75,65 @@ impl Background {
         State::policy_changed(&self.0).await;
     }
 
+    /// Is the body of this request to be judged before it is used?
+    pub async fn is_judged(&self, asked: JsValue) -> bool {
+        match serde_json::from_value(from_js(&asked)) {
+            Ok(asked) => filter::is_judged(&self.0, &asked).await == Some(true),
+            Err(_) => true,
+        }
+    }
+
+    /// Judges a body by its SHA-256; settings by themselves.
+    pub async fn judge(&self, asked: JsValue, sha256: Vec<u8>, body: Vec<u8>) -> JsValue {
+        self.judged(&asked, sha256, &body, false).await
+    }
+
+    /// A body that was refused had come to its end: notes it.
+    pub async fn note_refused(&self, asked: JsValue, sha256: Vec<u8>, body: Vec<u8>) {
+        self.judged(&asked, sha256, &body, true).await;
+    }
+
+    /// The sources of scripts in a document itself; nothing where no answer is to be changed.
+    pub fn inline_sources(&self, url: &str) -> Option<Vec<String>> {
+        filter::inline_sources(&self.0, url)
+    }
+
+    /// A request for a file of a release was sent elsewhere.
+    pub async fn redirected(&self, asked: JsValue) {
+        if let Ok(asked) = serde_json::from_value(from_js(&asked)) {
+            filter::redirected(&self.0, &asked).await;
+        }
+    }
+
+    /// Keeps what was served where it was refused.
+    pub async fn keep_evidence(&self, url: String, headers: JsValue, body: Vec<u8>) {
+        refusals::keep_evidence(&self.0, &url, &from_js(&headers), &body).await;
+    }
+
+    /// A document asks what it is to be built of, or about a file.
+    pub async fn hold(&self, message: JsValue, sender: JsValue) -> JsValue {
+        let message = serde_json::from_value(from_js(&message));
+        let sender = serde_json::from_value(from_js(&sender));
+        let answer = match (message, sender) {
+            (Ok(message), Ok(sender)) => hold::answer(&self.0, message, sender).await,
+            _ => serde_json::Value::Null,
+        };
+        to_js(&answer)
+    }
+
     /// The policy, or a host permission, may have changed.
     pub async fn policy_changed(&self) {
         State::policy_changed(&self.0).await;
+    }
+}
+
+impl Background {
+    async fn judged(&self, asked: &JsValue, sha256: Vec<u8>, body: &[u8], noted: bool) -> JsValue {
+        let asked = serde_json::from_value(from_js(asked));
+        let verdict = match (asked, <[u8; 32]>::try_from(sha256)) {
+            (Ok(asked), Ok(sha256)) => filter::judge(&self.0, asked, Sha256Digest::new(sha256), body, noted).await,
+            _ => filter::Verdict::default(),
+        };
+        to_js(&serde_json::to_value(verdict).unwrap_or_default())
     }
 }

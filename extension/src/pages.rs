@@ -11,6 +11,7 @@ use keystead_core::{
     bridge,
     effect::{PageAnswer, PageCommand},
     ident::{Origin, UserId},
+    integrity::DocumentId,
     policy::Deployment,
     time::UnixMillis,
 };
@@ -22,12 +23,16 @@ use crate::{
     adapter::{clock, webextension::Port},
     asks,
     background::State,
+    integrity::{self, documents},
+    pins,
     protocol::{FromPage, Session, Tell, Who},
     sessions,
 };
 
 /// How long a page may take for a command. The client's own waits in it are shorter.
 const COMMAND_LIMIT: Duration = Duration::from_secs(45);
+/// The same, for what it only has to look at, and somebody's message waits for: a tab may be frozen.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
 /// A connected page.
 pub(crate) struct Page {
@@ -35,6 +40,8 @@ pub(crate) struct Page {
     pub(crate) origin: Origin,
     /// The homeserver that it is served for; `None` where the policy does not name the page.
     served: Option<String>,
+    /// The name of its document, as the content script gave it.
+    document: Option<DocumentId>,
     /// Who is logged in, by the page's word.
     pub(crate) session: Option<Session>,
     /// The same, when the homeserver has confirmed it.
@@ -44,6 +51,10 @@ pub(crate) struct Page {
     /// The homeserver is not asked again before.
     pub(crate) not_before: Option<UnixMillis>,
     pub(crate) open_asks: usize,
+    /// Of the people of whom something is to be said, those in the room that it shows.
+    pub(crate) room: Vec<UserId>,
+    /// What the policy has it do about people's keys.
+    pins: PinsInForce,
     commands: BTreeMap<u32, oneshot::Sender<PageAnswer>>,
 }
 
@@ -64,29 +75,54 @@ pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
     let Some(origin) = Url::parse(url).ok().and_then(|u| Origin::parse(&u.origin().ascii_serialization()).ok()) else {
         return port.send(&json!({ "do": "off" }));
     };
+    let document = port.label().strip_prefix("page ").and_then(|name| DocumentId::parse(name).ok());
+    integrity::connected(state, url, port.tab(), document.clone());
     let page_state = Page {
         port,
         origin,
         served: None,
+        document,
         session: None,
         confirmed: None,
         confirming: false,
         not_before: None,
         open_asks: 0,
+        room: Vec::new(),
+        pins: PinsInForce::default(),
         commands: BTreeMap::new(),
     };
     state.pages.borrow_mut().insert(page, page_state);
     serve(state, page);
 }
 
+/// What a page does about people's keys.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct PinsInForce {
+    /// It hands over what the homeserver says of them.
+    pinned: bool,
+    /// What it sends to devices waits for the gate.
+    gated: bool,
+}
+
+impl PinsInForce {
+    fn of(state: &State) -> Self {
+        let pins = pins::settings(state);
+        Self { pinned: pins.is_some(), gated: pins.is_some_and(|pins| pins.gates()) }
+    }
+}
+
 fn serve(state: &State, page: u32) {
+    let pins = PinsInForce::of(state);
     let told = change(state, page, |page| {
+        page.pins = pins;
         page.served = deployment(state, &page.origin).map(|deployment| deployment.homeserver.as_str().to_owned());
         if page.served.is_none() {
             (page.session, page.confirmed) = (None, None);
         }
         match &page.served {
-            Some(homeserver) => json!({ "do": "serve", "homeserver": homeserver }),
+            Some(homeserver) => {
+                json!({ "do": "serve", "homeserver": homeserver, "pinned": pins.pinned, "gated": pins.gated })
+            }
             None => json!({ "do": "off" }),
         }
     });
@@ -97,9 +133,10 @@ fn serve(state: &State, page: u32) {
 
 /// The policy may have changed: tells those pages for which it has.
 pub(crate) fn serve_all(state: &State) {
+    let pins = PinsInForce::of(state);
     let news = |page: &Page| {
         let homeserver = deployment(state, &page.origin).map(|deployment| deployment.homeserver.as_str().to_owned());
-        homeserver != page.served
+        homeserver != page.served || page.pins != pins
     };
     let pages: Vec<_> = state.pages.borrow().iter().filter(|(_, page)| news(page)).map(|(id, _)| *id).collect();
     for page in pages {
@@ -122,12 +159,23 @@ pub(crate) fn gone(state: &Rc<State>, page: u32) {
 pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
     let known = state.pages.borrow().get(&page).map(|p| (p.origin.clone(), p.served.is_some()));
     let Some((origin, served)) = known else { return };
+    // A list would be read as the parts of a message, and the relay knows those by their names.
+    if !message.is_object() {
+        return;
+    }
     let Ok(parsed) = serde_json::from_value::<FromPage>(message.clone()) else {
         if let (Some(id), Some(_)) = (message.get("id"), message.get("ask")) {
             asks::refuse(state, page, id);
         }
         return;
     };
+    if !may_hold_keys(state, page) {
+        // Nothing is heard of a document that is not known to run known code only.
+        if let FromPage::Ask(ask) = parsed {
+            asks::refuse(state, page, &ask.id.into());
+        }
+        return;
+    }
     match parsed {
         FromPage::Tell(Tell::SignedOut(who)) => sessions::signed_out(state, &origin, who),
         _ if !served => {}
@@ -138,6 +186,21 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
         }
         FromPage::Tell(Tell::Session(session)) => sessions::told(state, page, &origin, session),
         FromPage::Tell(Tell::Away) => sessions::away(state, page, &origin),
+        FromPage::Tell(Tell::Room { users }) => {
+            change(state, page, |page| page.room = users);
+            pins::show(state, page, &origin);
+        }
+        FromPage::Tell(Tell::Decide { user_id, decision }) => {
+            let account = |page: &mut Page| page.confirmed.as_ref().map(|session| session.user_id.clone());
+            let account = change(state, page, account).flatten();
+            let (state, origin) = (Rc::clone(state), origin);
+            spawn_local(async move {
+                if let Some(account) = account {
+                    let _ = pins::decide(&state, &origin, &account, user_id, *decision).await;
+                    pins::show(&state, page, &origin);
+                }
+            });
+        }
         FromPage::Tell(Tell::Done { id, answer }) => {
             let waiting = change(state, page, |page| page.commands.remove(&id)).flatten();
             if let Some(waiting) = waiting {
@@ -145,6 +208,20 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
             }
         }
         FromPage::Ask(ask) => spawn_local(asks::answer(Rc::clone(state), page, origin, ask)),
+    }
+}
+
+/// May keys and tokens pass between the background and a page?
+pub(crate) fn may_hold_keys(state: &State, page: u32) -> bool {
+    let known = state.pages.borrow().get(&page).map(|page| (page.origin.clone(), page.document.clone()));
+    known.is_some_and(|(origin, document)| documents::may_hold_keys(state, &origin, document.as_ref()))
+}
+
+/// Page integrity may be wanted now: what pages said that are not known to run known code only, is forgotten.
+pub(crate) fn forget_unverified(state: &State) {
+    let all: Vec<_> = state.pages.borrow().keys().copied().collect();
+    for page in all.into_iter().filter(|page| !may_hold_keys(state, *page)) {
+        change(state, page, |page| (page.session, page.confirmed) = (None, None));
     }
 }
 
@@ -185,7 +262,8 @@ pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, c
         page.commands.insert(id, sender);
         page.port.send(&Value::Object(message));
     });
-    match select(receiver, clock::sleep(COMMAND_LIMIT).boxed_local()).await {
+    let limit = if matches!(command, PageCommand::WhoIsIn { .. }) { LOOK_LIMIT } else { COMMAND_LIMIT };
+    match select(receiver, clock::sleep(limit).boxed_local()).await {
         Either::Left((Ok(answer), _)) => answer,
         _ => PageAnswer::Gone,
     }

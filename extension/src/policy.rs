@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 use keystead_core::{
+    ident::Origin,
     policy::{InForce, LastGood, Offered},
     store::Store,
 };
@@ -16,7 +17,7 @@ use crate::{
         webextension::{self, Tab},
     },
     background::State,
-    deployment,
+    deployment, integrity,
 };
 
 const LAST_GOOD: &str = "policy|last_good";
@@ -61,28 +62,36 @@ async fn read<T: serde::de::DeserializeOwned>(database: &Database, key: &str) ->
     serde_json::from_str(&text).ok()
 }
 
-/// Registers the content scripts for the deployments whose pages we may touch, and for no others.
-pub(crate) async fn apply(state: &Rc<State>) {
+/// Registers the content scripts for the deployments whose pages we may touch, and for no others; says for which ones they
+/// are in place.
+pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
     let policy = state.policy.borrow().policy.clone();
     let mut patterns = Vec::new();
     let mut held = Vec::new();
+    let mut built = Vec::new();
     for deployment in policy.iter().flat_map(|p| &p.deployments) {
         let Some(pattern) = deployment.page_pattern() else { continue };
         if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
+            if integrity::is_built(state, &deployment.origin) {
+                built.extend(integrity::pattern(&deployment.origin));
+            }
             patterns.push(pattern);
             held.push(deployment);
         }
     }
     patterns.sort();
     patterns.dedup();
-    if webextension::register_page_scripts(&patterns).await.is_err() {
-        return;
+    built.sort();
+    built.dedup();
+    if webextension::register_page_scripts(&patterns, &built).await.is_err() {
+        return Vec::new();
     }
-    for deployment in held {
+    for deployment in &held {
         for tab in deployment::tabs(deployment).await {
             spawn_local(open_before(tab));
         }
     }
+    held.into_iter().map(|deployment| deployment.origin.clone()).collect()
 }
 
 /// Pages that were open when the background was stopped say again who is logged in. Those that were open before the scripts

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use keystead_core::{
     effect::PageAnswer,
-    ident::{DeviceId, UserId},
+    ident::{DeviceId, RoomId, UserId},
+    pins::Decision,
     time::UnixMillis,
 };
 use serde::Deserialize;
@@ -35,6 +36,18 @@ pub(crate) enum Tell {
         name: String,
         /// When.
         at: UnixMillis,
+    },
+    /// Which of the people to look out for are in the room that it shows.
+    Room {
+        /// Who.
+        users: Vec<UserId>,
+    },
+    /// The person decided about somebody; said by the relay, never by the page.
+    Decide {
+        /// About whom.
+        user_id: UserId,
+        /// What.
+        decision: Box<Decision>,
     },
     /// A command is done.
     Done {
@@ -87,10 +100,27 @@ pub(crate) struct Ask {
     pub(crate) what: What,
 }
 
-/// What the page hook asks: the operations of secret storage.
+/// What the page hook asks: the operations of secret storage, and what goes over the wire.
 #[derive(Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum What {
+    /// It was answered this to a keys query.
+    Observe {
+        /// The query's body.
+        asked: String,
+        /// The answer's body.
+        answer: String,
+    },
+    /// It is about to send this to devices.
+    Send {
+        /// The request's body.
+        body: String,
+    },
+    /// It has sent a message to an encrypted room.
+    Used {
+        /// Which.
+        room: RoomId,
+    },
     /// Read a secret.
     Get {
         /// Its name.

@@ -5,6 +5,8 @@ use std::{rc::Rc, time::Duration};
 use keystead_core::{
     bootstrap::record::AccountRecord,
     ident::{DeviceId, KeyId, Origin, UserId},
+    integrity::IntegrityRequest,
+    pins::Log,
     policy::Policy,
     restore, rotate,
     status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status, Typed},
@@ -13,13 +15,18 @@ use keystead_core::{
 use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::{adapter::webextension, background::State, deployment, drill, driver::Driver, policy, sessions};
+use crate::{
+    adapter::webextension, background::State, deployment, drill, driver::Driver, integrity, pins, policy, sessions,
+};
 
 /// How long a run may take to note that a recovery key was kept.
 const NOTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Answers a request.
-pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
+pub(crate) async fn answer(state: Rc<State>, message: Value, tab: Option<i32>) -> Reply<Value> {
+    if let Ok(request) = serde_json::from_value::<IntegrityRequest>(message.clone()) {
+        return integrity::views::answer(&state, request, tab).await;
+    }
     let request = serde_json::from_value::<PageRequest>(message).map_err(|_| Refusal::Form)?;
     match request {
         PageRequest::Status => {}
@@ -71,6 +78,13 @@ pub(crate) async fn answer(state: Rc<State>, message: Value) -> Reply<Value> {
             let read = driver.run(|io| rotate::read_by_person(io, &origin, &account)).await;
             read.map_err(|_| Refusal::NotSaved)?;
             deployment::retry(&state, &origin).await;
+        }
+        PageRequest::Decide { origin, account, peer, decision } => {
+            pins::decide(&state, &origin, &account, peer, *decision).await.map_err(|_| Refusal::NotSaved)?;
+        }
+        PageRequest::Evidence { origin, account } => {
+            let log = state.database.get(&Log::store_key(&origin, &account)).await.map_err(|_| Refusal::NotSaved)?;
+            return Ok(Value::String(log.unwrap_or_default()));
         }
         PageRequest::OwnPolicy => return Ok(policy::own(&state.database).await.unwrap_or(Value::Null)),
         PageRequest::SaveOwnPolicy { policy } => {
@@ -148,6 +162,7 @@ async fn status(state: &Rc<State>) -> Status {
     for (policy, deployment) in in_force.iter().flat_map(|p| p.deployments.iter().map(move |d| (p, d))) {
         let hosts = policy.host_patterns_of(deployment);
         let (account, progress) = state.live(&deployment.origin, |live| (live.account.clone(), live.progress.clone()));
+        let (people, devices) = state.live(&deployment.origin, |live| (live.people.clone(), live.devices.clone()));
         let progress = match account {
             Some(_) => progress,
             None => Progress { state: Stage::SignedOut, ..Progress::default() },
@@ -162,6 +177,8 @@ async fn status(state: &Rc<State>) -> Status {
             holds_keys,
             drill: last,
             drill_due,
+            people,
+            devices,
         });
     }
     Status { policy: source, policy_problem: problem, deployments }

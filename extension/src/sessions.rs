@@ -24,7 +24,7 @@ use crate::{
     background::State,
     deployment,
     driver::Driver,
-    pages,
+    integrity, pages, pins,
     protocol::{Session, Who},
 };
 
@@ -56,6 +56,7 @@ fn note(state: &Rc<State>, page: u32, origin: &Origin, session: Session) -> bool
         deployment::report(state, origin, stranger());
         return false;
     }
+    integrity::session(state, origin, Some(&session.token));
     let news = pages::change(state, page, |page| {
         let before = page.session.replace(session.clone());
         let same = before.as_ref().is_some_and(|before| before.who == session.who);
@@ -123,6 +124,7 @@ async fn confirm(state: &Rc<State>, page: u32, origin: &Origin) -> bool {
                 // The record has the name now. The next login may be somebody else's.
                 state.live(origin, |live| live.typed = None);
                 pages::send_all(state, origin, &json!({ "do": "known" }));
+                pins::enqueue(state, origin, &who.user_id, pins::Job::Look);
                 end_others(state, origin, &who.user_id).await;
             }
             Err(progress) => {
@@ -184,9 +186,12 @@ pub(crate) fn away(state: &Rc<State>, page: u32, origin: &Origin) {
 fn leave(state: &Rc<State>, origin: &Origin) {
     let somebody = state.pages.borrow().values().any(|page| page.origin == *origin && page.session.is_some());
     if !somebody {
+        integrity::session(state, origin, None);
         state.live(origin, |live| {
             live.account = None;
             live.to_keep = None;
+            live.people.clear();
+            live.devices.clear();
         });
         deployment::report(state, origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 use organisation::Organisation;
+pub use organisation::RosterSource;
 pub(crate) use organisation::roster_entry;
 
 /// Who may open the sealed recovery.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::ident::NotAnIdentifier;
 
@@ -14,6 +15,14 @@ pub struct Digest<const N: usize>([u8; N]);
 
 /// A SHA-256 (FIPS 180-4).
 pub type Sha256Digest = Digest<32>;
+
+impl Sha256Digest {
+    /// The SHA-256 of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
 
 /// A SHA-384 (FIPS 180-4).
 pub type Sha384Digest = Digest<48>;

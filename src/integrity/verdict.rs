@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ConfigFile, FileKind, FilePath, ManifestSet, ReleaseId, Sha256Digest};
+use super::{FileKind, FilePath, ManifestSet, ReleaseId, Sha256Digest};
 use crate::{
     error::{Code, Coded},
     policy::PassiveKind,
@@ -151,6 +151,13 @@ impl ManifestSet {
         Ok(Allowed { path: path.clone(), releases })
     }
 
+    /// The signed settings for the path of a URL.
+    #[must_use]
+    pub fn settings(&self, url_path: &str) -> Option<&Map<String, Value>> {
+        let path = self.site().base().file(url_path)?;
+        self.site().config().iter().find(|file| file.path == path).map(|file| &file.values)
+    }
+
     /// Judges settings that were served under a path of a URL; answers the values that were signed, to be used instead of the
     /// bytes.
     ///
@@ -166,9 +173,7 @@ impl ManifestSet {
         if !self.holds_at(now) {
             return refuse(Code::SgnExpired, Vec::new());
         }
-        let path = self.site().base().file(url_path);
-        let signed = self.site().config().iter().find(|file| Some(&file.path) == path.as_ref());
-        let Some(ConfigFile { values: signed, .. }) = signed else { return refuse(Code::IntUnlisted, Vec::new()) };
+        let Some(signed) = self.settings(url_path) else { return refuse(Code::IntUnlisted, Vec::new()) };
         let Ok(Value::Object(found)) = parse_json(bytes) else { return refuse(Code::IntConfig, Vec::new()) };
         let names = signed.keys().chain(found.keys().filter(|name| !signed.contains_key(*name)));
         let differ: Vec<_> = names.filter(|name| signed.get(*name) != found.get(*name)).cloned().collect();

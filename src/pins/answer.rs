@@ -1,7 +1,10 @@
 //! The answer to a keys query, as one part for each person: cut apart without being understood, so that parts that are as
 //! they were cost no more than a hash.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -19,6 +22,9 @@ use crate::{
 /// The most bytes of an answer: 5 MiB. Clients ask for 250 people at a time; that is 20 KiB for each.
 pub const MAX_ANSWER_BYTES: usize = 5 << 20;
 
+/// The most characters of a place in an answer: a homeserver writes the names in it, and they are kept.
+pub(super) const MAX_PATH: usize = 200;
+
 /// Why an answer, or a part of it, cannot be understood: where, without naming anyone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
@@ -26,6 +32,27 @@ pub struct Malformed(
     /// The path within the answer; empty for the whole.
     pub String,
 );
+
+impl Malformed {
+    /// At a place, cut to [`MAX_PATH`] characters.
+    pub(super) fn at(path: &str) -> Self {
+        Self(path.chars().take(MAX_PATH).collect())
+    }
+}
+
+/// The people that a keys query asks for; nobody where it is none.
+#[must_use]
+pub fn asked(query: &str) -> BTreeSet<UserId> {
+    let names =
+        serde_json::from_str::<Query<'_>>(query).ok().and_then(|query| members(query.device_keys, DEVICES).ok());
+    names.unwrap_or_default().iter().filter_map(|(user, _)| UserId::parse(user).ok()).collect()
+}
+
+#[derive(Deserialize)]
+struct Query<'a> {
+    #[serde(borrow, default)]
+    device_keys: Option<&'a RawValue>,
+}
 
 /// An answer, cut into the parts of people.
 pub(super) struct KeysAnswer<'a>(pub(super) BTreeMap<UserId, Part<'a>>);
@@ -39,7 +66,7 @@ pub(super) struct Part<'a> {
     user_signing: Option<&'a RawValue>,
 }
 
-const DEVICES: &str = "device_keys";
+pub(super) const DEVICES: &str = "device_keys";
 const MASTER: &str = "master_keys";
 const SELF_SIGNING: &str = "self_signing_keys";
 const USER_SIGNING: &str = "user_signing_keys";
@@ -119,7 +146,7 @@ impl Part<'_> {
 }
 
 fn strict(part: &RawValue, path: &str) -> Result<Value, Malformed> {
-    parse_json(part.get().as_bytes()).map_err(|_| Malformed(path.to_owned()))
+    parse_json(part.get().as_bytes()).map_err(|_| Malformed::at(path))
 }
 
 /// The members of an object, none of them twice; nothing where there is no object.
@@ -188,6 +215,21 @@ mod tests {
             let (user, part) = answer.0.iter().next().unwrap();
             assert_eq!(part.read(user).err(), Some(Malformed(path.into())), "{text}");
         }
+    }
+
+    #[test]
+    fn those_who_were_asked_for_are_read_from_the_query() {
+        let query = r#"{"timeout":10000,"device_keys":{"@a:b":[],"@c:d":["D"],"nobody":[]}}"#;
+        assert_eq!(asked(query).iter().map(UserId::as_str).collect::<Vec<_>>(), ["@a:b", "@c:d"]);
+        assert!(asked("[]").is_empty() && asked("").is_empty());
+    }
+
+    #[test]
+    fn a_place_is_not_as_long_as_a_homeserver_likes() {
+        let text = format!(r#"{{"device_keys":{{"@a:b":{{"{}":{{"a":1,"a":2}}}}}}}}"#, "\u{e9}".repeat(5000));
+        let answer = KeysAnswer::read(&text).unwrap();
+        let (user, part) = answer.0.iter().next().unwrap();
+        assert_eq!(part.read(user).unwrap_err().0.chars().count(), MAX_PATH);
     }
 
     #[test]

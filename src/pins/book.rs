@@ -10,18 +10,27 @@ use serde::{Deserialize, Serialize};
 use super::{
     answer::{KeysAnswer, Malformed},
     decide::{DecideError, Decision},
+    device::AgreementKey,
     log::{Log, What},
+    newcomers,
     observe::{self, Contact},
-    record::{Change, PeerRecord},
+    organisation::{self, Organisation},
+    record::{Change, PeerRecord, PinnedIdentity, Standing},
     verdict::Verdict,
 };
 use crate::{
-    bootstrap::record::RecordError,
+    bootstrap::record::{AccountRecord, RecordError},
     effect::{Answer, Effect, Io, PageAnswer, PageCommand, StoreCommand},
-    ident::{Origin, UserId},
-    policy::Pins,
+    ident::{DeviceId, Origin, RoomId, UserId},
+    identity::PublicKey,
+    policy::{FirstContact, Pins},
     time::UnixMillis,
 };
+
+/// How many people of an answer are looked up that nobody asked for.
+const MAX_OTHERS: usize = 250;
+/// How many entries one answer makes of one person.
+const MAX_NOTED: usize = 16;
 
 /// The pins of one account on one deployment.
 pub struct Book {
@@ -31,6 +40,15 @@ pub struct Book {
     pub(super) log: Log,
     /// The people of whom something may have to be said.
     pub(super) open: BTreeSet<UserId>,
+    /// The owner's identity, where this browser has proven it.
+    proven: Option<PublicKey>,
+    /// The owner's device that this browser is.
+    pub(super) here: Option<DeviceId>,
+    /// When to look again at what may be over in a moment.
+    pub(super) next_look: Option<UnixMillis>,
+    /// The rooms that this account wrote to from this browser.
+    pub(super) rooms: BTreeSet<RoomId>,
+    pub(super) organisation: Organisation,
     changed: BTreeSet<UserId>,
 }
 
@@ -47,19 +65,57 @@ impl Book {
     /// # Errors
     /// [`RecordError`]
     pub async fn open(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
-        let keys = vec![Log::store_key(origin, owner), open_key(origin, owner)];
-        let [log, open] = <[_; 2]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
-        let log = Log::parse(&log.unwrap_or_default())?;
-        let open = match open.map(|text| serde_json::from_str(&text)) {
-            None => BTreeSet::new(),
-            Some(Ok(SavedOpen::V1 { people })) => people,
-            Some(Err(_)) => return Err(RecordError::Unreadable),
+        let keys = vec![Log::store_key(origin, owner), open_key(origin, owner), newcomers::store_key(origin, owner)];
+        let [log, open, rooms] = <[_; 3]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
+        let log = Log::parse(&log.unwrap_or_default());
+        let (open, whole) = match open.map(|text| serde_json::from_str(&text)) {
+            None => (BTreeSet::new(), true),
+            Some(Ok(SavedOpen::V1 { people })) => (people, true),
+            // It can be made anew, from everybody's records.
+            Some(Err(_)) => (log.people().cloned().collect(), false),
         };
-        let (records, changed) = Default::default();
-        let mut book = Self { origin: origin.clone(), owner: owner.clone(), records, log, open, changed };
-        let people: Vec<_> = book.open.iter().cloned().chain([owner.clone()]).collect();
+        let rooms = newcomers::parse_rooms(rooms.as_deref());
+        let (origin, owner) = (origin.clone(), owner.clone());
+        let (records, changed, proven, here, next_look, organisation) = Default::default();
+        let mut book =
+            Self { origin, owner, records, log, open, proven, here, next_look, rooms, organisation, changed };
+        let people: Vec<_> = book.open.iter().cloned().chain([book.owner.clone()]).collect();
         book.load(io, people.iter()).await?;
+        if !whole {
+            book.open.retain(|user| book.records.get(user).is_some_and(|record| !record.is_calm()));
+        }
+        book.prove_owner(io).await?;
         Ok(book)
+    }
+
+    /// Looks which identity of the owner this browser has proven: what a homeserver says of it is no first contact.
+    pub(super) async fn prove_owner(&mut self, io: &Io) -> Result<(), RecordError> {
+        let [record] =
+            <[_; 1]>::try_from(get_all(io, vec![AccountRecord::store_key(&self.origin, &self.owner)]).await?)
+                .map_err(|_| RecordError::Store)?;
+        // A record that cannot be read proves nothing.
+        self.proven = record.and_then(|text| AccountRecord::parse(&text).ok()).and_then(|record| record.master_key);
+        let Some(master) = self.proven else { return Ok(()) };
+        let (owner, now) = (self.owner.clone(), io.now());
+        let record = self.records.entry(owner.clone()).or_insert_with(|| PeerRecord::new(owner.clone(), now));
+        if record.proven == Some(master) {
+            return Ok(());
+        }
+        record.proven = Some(master);
+        if record.identity.as_ref().is_none_or(|pinned| pinned.master != master) {
+            record.identity = Some(PinnedIdentity { master, since: now, compared: false });
+            record.change = record.change.take().filter(|change| change.verdict == Verdict::StoreRolledBack);
+            record.demote();
+        }
+        record.answer.clear();
+        self.changed.insert(owner);
+        self.save(io).await
+    }
+
+    /// The owner's pinned identity, where that is more than the homeserver's word.
+    pub(super) fn own_master(&self) -> Option<&PublicKey> {
+        self.proven?;
+        self.records.get(&self.owner)?.identity.as_ref().map(|pinned| &pinned.master)
     }
 
     /// Whose pins they are.
@@ -77,23 +133,76 @@ impl Book {
         io: &Io,
         pins: &Pins,
         answer: &str,
+        asked: &BTreeSet<UserId>,
         contact: Contact,
     ) -> Result<Vec<(UserId, Verdict)>, ObserveError> {
         let mut answer = KeysAnswer::read(answer)?;
         answer.0.retain(|user, _| !pins.exempt.contains(user));
+        self.prove_owner(io).await?;
+        // Whom nobody asked for is of no concern, unless it is somebody known: a homeserver can invent any number.
+        let mut others = 0_usize;
+        answer.0.retain(|user, _| {
+            let wanted = asked.contains(user) || self.records.contains_key(user);
+            others += usize::from(!wanted);
+            wanted || others <= MAX_OTHERS
+        });
         self.load(io, answer.0.keys()).await?;
+        answer.0.retain(|user, _| asked.contains(user) || self.records.contains_key(user));
         let now = io.now();
-        let mut all = Vec::new();
+        let (mut seen, mut all, mut first) = (Vec::new(), Vec::new(), Vec::new());
         for (user, part) in &answer.0 {
             let record = self.records.entry(user.clone()).or_insert_with(|| PeerRecord::new(user.clone(), now));
-            let verdicts = observe::observe(record, part, contact, now);
+            let unlisted = *user != self.owner && pins.first_contact == Some(FirstContact::Roster);
+            let verdicts = observe::observe(record, part, contact, unlisted, now);
+            if *user == self.owner && self.proven.is_none() {
+                // Whoever vouches for one's own devices is nobody yet.
+                record.demote();
+            }
+            seen.push((user, part, verdicts));
+        }
+        if seen.iter().any(|(user, _, verdicts)| *verdicts != [Verdict::Unchanged] && self.waits_for_roster(user)) {
+            self.read_roster(io, organisation::FRESH).await;
+        }
+        for (user, part, mut verdicts) in seen {
+            if let Some(reset) = self.by_roster(user, now)
+                && let Some(record) = self.records.get_mut(user)
+            {
+                verdicts = reset.into_iter().chain(observe::observe(record, part, contact, false, now)).collect();
+            }
+            let is_first = verdicts.iter().any(|verdict| matches!(verdict, Verdict::FirstContact { .. }));
+            first.extend(is_first.then(|| user.clone()));
             if verdicts != [Verdict::Unchanged] {
                 self.note(user, verdicts.iter().cloned().map(|verdict| What::Seen(Box::new(verdict))), now)?;
             }
             all.extend(verdicts.into_iter().map(|verdict| (user.clone(), verdict)));
         }
+        self.greet(io, pins, first, false).await?;
         self.save(io).await?;
         Ok(all)
+    }
+
+    /// Takes in that what the homeserver has of a person cannot be read.
+    pub(super) async fn unreadable(&mut self, io: &Io, user: &UserId) -> Result<(), RecordError> {
+        self.load(io, [user].into_iter()).await?;
+        let now = io.now();
+        let record = self.records.entry(user.clone()).or_insert_with(|| PeerRecord::new(user.clone(), now));
+        let verdicts = observe::unreadable(record, now);
+        self.note(user, verdicts.into_iter().map(|verdict| What::Seen(Box::new(verdict))), now)?;
+        self.save(io).await
+    }
+
+    /// May a room key that is encrypted to this key go to this device of a person?
+    pub(super) fn passes(&self, user: &UserId, device: &DeviceId, key: &AgreementKey, pins: &Pins) -> bool {
+        let record = self.records.get(user);
+        self.may_have_keys(user, device) && record.is_some_and(|record| record.passes(device, key, pins))
+    }
+
+    /// Of the owner's own devices only those that the owner accepted, where nothing is known but the homeserver's word.
+    fn may_have_keys(&self, user: &UserId, device: &DeviceId) -> bool {
+        let pin = || self.records.get(user).and_then(|record| record.devices.get(device));
+        *user != self.owner
+            || self.own_master().is_some()
+            || pin().is_some_and(|pin| pin.standing == Standing::Accepted)
     }
 
     /// Carries out what somebody decided about a person.
@@ -109,6 +218,25 @@ impl Book {
         Ok(self.save(io).await?)
     }
 
+    /// Looks whether something may go now that might not before.
+    ///
+    /// # Errors
+    /// [`RecordError`]
+    pub async fn look(&mut self, io: &Io, pins: &Pins) -> Result<(), RecordError> {
+        self.prove_owner(io).await?;
+        self.release(io, pins).await.map(drop)
+    }
+
+    /// Notes that a record is not as it was saved.
+    pub(super) fn touch(&mut self, user: &UserId) {
+        self.changed.insert(user.clone());
+    }
+
+    /// Which deployment it is for.
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Where devices may have room keys that were not given one: has the client make new ones. A client that does not is
     /// asked again the next time.
     ///
@@ -116,7 +244,8 @@ impl Book {
     /// [`RecordError`]
     pub async fn release(&mut self, io: &Io, pins: &Pins) -> Result<bool, RecordError> {
         let released = self.open.iter().filter_map(|user| {
-            let devices = self.records.get(user)?.released(pins);
+            let mut devices = self.records.get(user)?.released(pins);
+            devices.retain(|id| self.may_have_keys(user, id));
             (!devices.is_empty()).then(|| (user.clone(), devices))
         });
         let released: Vec<_> = released.collect();
@@ -146,12 +275,14 @@ impl Book {
         let keys = missing.iter().map(|user| PeerRecord::store_key(&self.origin, &self.owner, user)).collect();
         let now = io.now();
         for (user, text) in missing.into_iter().zip(get_all(io, keys).await?) {
-            let mut record = match text {
-                Some(text) => PeerRecord::parse(&text)?,
-                None if self.log.knows(&user) => PeerRecord::new(user.clone(), now),
+            let read = match text {
+                Some(text) => PeerRecord::parse(&text).ok().filter(|record| record.user_id == user),
+                None if self.log.knows(&user) => None,
                 None => continue,
             };
-            let agrees = record.user_id == user && self.log.agrees(&user, record.entry);
+            let agrees = read.as_ref().is_some_and(|record| self.log.agrees(&user, record.entry));
+            // Nobody else is kept waiting for one that is lost.
+            let mut record = read.unwrap_or_else(|| PeerRecord::new(user.clone(), now));
             if !agrees {
                 record.change = Some(Change { verdict: Verdict::StoreRolledBack, at: now });
                 record.quiet = false;
@@ -173,15 +304,13 @@ impl Book {
     ) -> Result<(), RecordError> {
         let own = *user == self.owner;
         let Some(record) = self.records.get_mut(user) else { return Ok(()) };
-        for what in what.filter(|what| {
+        let told = |what: &What| {
             own || !matches!(what, What::Seen(verdict) if matches!(**verdict, Verdict::DeviceVouched { .. }))
-        }) {
+        };
+        for what in what.filter(told).take(MAX_NOTED) {
             record.entry = self.log.add(now, user, what)?;
         }
-        let calm = record.change.is_none()
-            && record.withheld.is_empty()
-            && record.devices.values().all(|d| d.change.is_none());
-        if calm {
+        if record.is_calm() {
             self.open.remove(user)
         } else {
             self.open.insert(user.clone())

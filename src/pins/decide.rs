@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    record::{PeerRecord, PinnedIdentity, Standing},
+    record::{Acceptance, DevicePin, PeerRecord, PinnedIdentity, Standing},
     verdict::Verdict,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub enum Decision {
 pub struct Shown {
     /// What changed of the identity.
     pub identity: Option<Box<Verdict>>,
-    /// The devices that have no room keys, with the key that they sign with.
+    /// The devices that nobody vouches for, or that changed, with the key that they sign with.
     pub devices: BTreeMap<DeviceId, PublicKey>,
 }
 
@@ -70,13 +70,15 @@ impl PeerRecord {
     /// What somebody would be asked.
     #[must_use]
     pub fn shown(&self) -> Shown {
-        let open = |(id, pin): (&DeviceId, &super::DevicePin)| {
-            let held = pin.standing == Standing::Unvouched && self.withheld.contains_key(id);
-            (pin.present && (pin.change.is_some() || held))
-                .then(|| (id.clone(), pin.offered.as_ref().unwrap_or(&pin.keys).ed25519))
+        let open = |(id, pin): (&DeviceId, &DevicePin)| {
+            let told = pin.is_unsigned() && (pin.stays || self.withheld.contains_key(id));
+            (told || (pin.present && pin.change.is_some())).then(|| (id.clone(), pin.now().ed25519))
         };
-        let devices = self.devices.iter().filter_map(open).collect();
-        Shown { identity: self.change.as_ref().map(|change| Box::new(change.verdict.clone())), devices }
+        let devices: BTreeMap<_, _> = self.devices.iter().filter_map(open).collect();
+        let newcomer = self.newcomer.filter(|_| devices.is_empty()).and(self.identity.as_ref());
+        let newcomer = newcomer.map(|pinned| Verdict::Newcomer { master: pinned.master });
+        let identity = self.change.as_ref().map(|change| change.verdict.clone()).or(newcomer);
+        Shown { identity: identity.map(Box::new), devices }
     }
 
     /// Carries a decision out. After an acceptance the person's keys are to be asked for again: the record no longer knows
@@ -86,7 +88,10 @@ impl PeerRecord {
     /// [`DecideError`]; then nothing is changed.
     pub fn decide(&mut self, decision: &Decision, now: UnixMillis) -> Result<(), DecideError> {
         match decision {
-            Decision::KeepHolding => self.quiet = true,
+            Decision::KeepHolding => {
+                self.newcomer = None;
+                self.quiet = true;
+            }
             Decision::AskAgain => self.quiet = false,
             Decision::Accept { shown, compared } => self.accept(shown, *compared, now)?,
             Decision::Withdraw => self.withdraw()?,
@@ -102,55 +107,74 @@ impl PeerRecord {
             return Err(DecideError::Nothing);
         }
         match shown.identity.as_deref() {
-            None | Some(Verdict::StoreRolledBack) => {}
+            // A security code says who somebody is, and nothing of devices: the identity vouches for them, or they are
+            // asked about for themselves.
+            None => self.accept_devices(shown),
+            Some(Verdict::Newcomer { .. }) => {
+                if let Some(pinned) = &mut self.identity {
+                    pinned.compared |= compared;
+                }
+            }
+            Some(Verdict::Unlisted { master }) => {
+                self.identity = Some(PinnedIdentity { master: *master, since: now, compared });
+                self.accepted = Some(Acceptance::Identity);
+            }
+            Some(Verdict::StoreRolledBack) => self.accepted = None,
             Some(Verdict::MasterChanged { new, .. }) => {
-                self.previous = self.identity.replace(PinnedIdentity { master: *new, since: now, compared });
-                // Whom the identity before vouched for says nothing of this one.
-                self.demote(Standing::Unvouched);
+                let before = self.identity.replace(PinnedIdentity { master: *new, since: now, compared });
+                self.previous = before.or(self.previous.take());
+                self.accepted = Some(Acceptance::Identity);
+                self.demote();
             }
             Some(Verdict::IdentityRemoved { .. }) => {
                 self.previous = self.identity.take();
-                self.demote(Standing::Accepted);
+                self.accepted = Some(Acceptance::Identity);
+                self.demote();
             }
             Some(_) => return Err(DecideError::Invalid),
         }
-        self.change = None;
-        // A security code says who somebody is, and nothing of devices: the identity vouches for them, or they are asked about.
-        let devices = shown.devices.keys().filter(|_| shown.identity.is_none());
-        for id in devices {
+        // Whoever was accepted was looked at.
+        (self.change, self.newcomer) = (None, None);
+        self.quiet = false;
+        self.answer.clear();
+        Ok(())
+    }
+
+    fn accept_devices(&mut self, shown: &Shown) {
+        for id in shown.devices.keys() {
             let Some(pin) = self.devices.get_mut(id) else { continue };
-            pin.keys = pin.offered.take().unwrap_or_else(|| pin.keys.clone());
+            if let Some(offered) = pin.offered.take() {
+                pin.keys = offered.keys;
+            }
             pin.standing = Standing::Accepted;
             pin.change = None;
         }
-        if let Some(identity) = &mut self.identity {
-            identity.compared |= compared;
-        }
-        self.quiet = false;
-        self.answer.clear();
-        Ok(())
+        self.accepted = Some(Acceptance::Devices(shown.devices.keys().cloned().collect()));
     }
 
     fn withdraw(&mut self) -> Result<(), DecideError> {
-        let accepted = self.devices.values().any(|pin| pin.standing == Standing::Accepted);
-        if self.previous.is_none() && !accepted {
-            return Err(DecideError::Nothing);
-        }
-        if let Some(previous) = self.previous.take() {
-            self.identity = Some(previous);
-        }
-        self.demote(Standing::Unvouched);
-        for pin in self.devices.values_mut().filter(|pin| pin.standing == Standing::Accepted) {
-            pin.standing = Standing::Unvouched;
+        match self.accepted.take().ok_or(DecideError::Nothing)? {
+            Acceptance::Identity => {
+                self.identity = self.previous.take();
+                self.demote();
+            }
+            Acceptance::Devices(ids) => {
+                let accepted =
+                    |(id, pin): &(&DeviceId, &mut DevicePin)| ids.contains(*id) && pin.standing == Standing::Accepted;
+                for (_, pin) in self.devices.iter_mut().filter(accepted) {
+                    pin.standing = Standing::Unvouched;
+                }
+            }
         }
         self.quiet = false;
         self.answer.clear();
         Ok(())
     }
 
-    fn demote(&mut self, to: Standing) {
+    /// Whom the identity before vouched for says nothing of this one.
+    pub(super) fn demote(&mut self) {
         for pin in self.devices.values_mut().filter(|pin| pin.standing == Standing::Vouched) {
-            pin.standing = to;
+            pin.standing = Standing::Unvouched;
         }
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn read(
     identity: Option<&PublishedIdentity>,
 ) -> Result<(DeviceKeyPair, Vouched), Defect> {
     let path = |field: &str| format!("device_keys/{}{field}", id.as_str());
-    let malformed = |field| Defect::Malformed(Malformed(path(field)));
+    let malformed = |field| Defect::Malformed(Malformed::at(&path(field)));
     let device = DeviceKeys::read(document).map_err(|_| malformed(""))?;
     let fields = device.fields();
     if fields.user_id != *user {

@@ -9,11 +9,13 @@ use std::{
 };
 
 use super::{
-    Contact,
+    Contact, Malformed,
     body::{Body, Entry},
     book::{Book, ObserveError},
     log::What,
-    record::{PeerRecord, Standing},
+    organisation::ask_roster,
+    record::{Change, PeerRecord, Standing},
+    verdict::Verdict,
 };
 use crate::{
     effect::{Effect, HttpRequest, Io},
@@ -23,7 +25,7 @@ use crate::{
         homeserver::{Homeserver, Stop},
         keys::query_all,
     },
-    policy::{OnChange, Pins, UnsignedDevices},
+    policy::{FirstContact, OnChange, Pins, UnsignedDevices},
     time::UnixMillis,
 };
 
@@ -32,6 +34,8 @@ use crate::{
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 /// The pause between two looks meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How old the roster may be where something is held that it may have a word on.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// How many people are asked for at a time.
 const BATCH: usize = 250;
 
@@ -41,6 +45,7 @@ impl Pins {
     pub fn gates(&self) -> bool {
         self.on_change.unwrap_or_default() == OnChange::Hold
             || self.unsigned_devices.unwrap_or_default() == UnsignedDevices::Hold
+            || self.first_contact == Some(FirstContact::Roster)
     }
 }
 
@@ -53,6 +58,7 @@ pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<O
     let body = Body::read(text).ok_or(Stop { code: Code::PinBody, not_before: None })?;
     let people: BTreeSet<UserId> = body.entries().filter_map(|entry| UserId::parse(&entry.user).ok()).collect();
     book.load(io, people.iter()).await?;
+    book.prove_owner(io).await?;
     let mut asked = BTreeSet::new();
     // Whatever a homeserver does meanwhile: one that answers something else each time makes nobody wait for ever.
     let deadline = io.now().plus(SETTLES_WITHIN);
@@ -77,6 +83,11 @@ pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<O
         query(io, book, pins, &ask).await?;
         asked.extend(ask);
     }
+    if body.entries().any(|entry| !passes(book, pins, entry)) {
+        ask_roster(io, book, pins, AGAIN_AFTER).await?;
+    }
+    book.greet(io, pins, people.iter().cloned().collect(), true).await?;
+    book.save(io).await?;
     let held: BTreeSet<(String, String)> = body
         .entries()
         .filter(|entry| !passes(book, pins, entry))
@@ -89,15 +100,65 @@ pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<O
     Ok(Some(body.without(|entry| held.contains(&(entry.user.clone(), entry.device.clone())))))
 }
 
-/// Asks the homeserver for the keys of people. An answer that cannot be understood says nothing of anybody.
+/// Asks the homeserver for the keys of people. Where an answer is too long or cannot be understood, its people are asked
+/// for in halves, until it is known whose part is to blame: nobody else's keys wait for that.
 pub(super) async fn query(io: &Io, book: &mut Book, pins: &Pins, people: &BTreeSet<UserId>) -> Result<(), Stop> {
-    let people: Vec<_> = people.iter().collect();
-    let requests: Vec<HttpRequest> = people.chunks(BATCH).map(|batch| query_all(batch.iter().copied())).collect();
-    for response in Homeserver::new(io).send_all(requests).await? {
-        let Some(text) = String::from_utf8(response.body).ok().filter(|_| response.status == 200) else { continue };
-        match book.observe(io, pins, &text, Contact::Plain).await {
-            Ok(_) | Err(ObserveError::Malformed(_)) => {}
-            Err(error) => return Err(error.into()),
+    let people: Vec<_> = people.iter().cloned().collect();
+    let mut batches: Vec<&[UserId]> = people.chunks(BATCH).collect();
+    // All at once, as long as nothing is wrong.
+    let mut together = batches.len();
+    while !batches.is_empty() {
+        let rest = batches.split_off(together.min(batches.len()));
+        let asked = std::mem::replace(&mut batches, rest);
+        let requests: Vec<HttpRequest> = asked.iter().map(|batch| query_all(batch.iter())).collect();
+        let responses = match Homeserver::new(io).send_all(requests).await {
+            Ok(responses) => responses,
+            Err(Stop { code: Code::NetAnswer, .. }) => {
+                together = 1;
+                for batch in &asked {
+                    divide(io, book, batch, asked.len() > 1, &mut batches).await?;
+                }
+                continue;
+            }
+            Err(stop) => return Err(stop),
+        };
+        for (batch, response) in asked.into_iter().zip(responses) {
+            if response.status != 200 {
+                continue;
+            }
+            let of = batch.iter().cloned().collect();
+            let observed = match String::from_utf8(response.body) {
+                Ok(text) => book.observe(io, pins, &text, &of, Contact::Ourselves).await,
+                Err(_) => Err(ObserveError::Malformed(Malformed::at(""))),
+            };
+            match observed {
+                Ok(_) => {}
+                Err(ObserveError::Malformed(_)) => {
+                    together = 1;
+                    divide(io, book, batch, false, &mut batches).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has a batch be asked for again: alone, where it was not, else in halves; of a single person nothing can be said then.
+async fn divide<'a>(
+    io: &Io,
+    book: &mut Book,
+    batch: &'a [UserId],
+    was_together: bool,
+    batches: &mut Vec<&'a [UserId]>,
+) -> Result<(), Stop> {
+    match batch {
+        _ if was_together => batches.push(batch),
+        [] => {}
+        [user] => book.unreadable(io, user).await?,
+        several => {
+            let (one, other) = several.split_at(several.len() / 2);
+            batches.extend([one, other]);
         }
     }
     Ok(())
@@ -112,8 +173,7 @@ fn passes(book: &Book, pins: &Pins, entry: &Entry<'_>) -> bool {
     if pins.exempt.contains(&user) {
         return true;
     }
-    let record = book.records.get(&user);
-    record.zip(entry.recipient()).is_some_and(|(record, key)| record.passes(&device, &key, pins))
+    entry.recipient().is_some_and(|key| book.passes(&user, &device, &key, pins))
 }
 
 /// May what holds a device back be over in a moment?
@@ -122,7 +182,9 @@ fn settles(record: &PeerRecord, device: &DeviceId, now: UnixMillis) -> bool {
     let fresh = |at: UnixMillis| at <= now && now.since(at) < SETTLES_WITHIN;
     let pin = record.devices.get(device);
     let unsigned = pin.filter(|pin| pin.standing == Standing::Unvouched).map(|pin| pin.first_seen);
-    let changes = record.change.iter().chain(pin.and_then(|pin| pin.change.as_ref()));
+    // What needs somebody's word is not over by itself.
+    let lasts = |change: &&Change| !matches!(change.verdict, Verdict::Unlisted { .. });
+    let changes = record.change.iter().filter(lasts).chain(pin.and_then(|pin| pin.change.as_ref()));
     let times: Vec<_> = changes.map(|change| change.at).chain(unsigned).collect();
     !times.is_empty() && times.into_iter().all(fresh)
 }

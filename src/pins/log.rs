@@ -3,7 +3,10 @@
 //! Entries are only ever added. Each carries a number, and the hash of the one before it. Records and log are written in one
 //! transaction and name each other, so that one of them that is put back to an older state shows.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,8 +19,11 @@ use crate::{
     time::UnixMillis,
 };
 
-/// How many entries are kept; then the older half goes.
-pub const MAX_ENTRIES: usize = 4096;
+/// How many entries are kept. Where there are more, the older half goes of the person that has most: whoever can have
+/// something written of one person drives out nothing of another.
+pub const MAX_ENTRIES: usize = 8192;
+/// How many entries are kept of one person.
+pub const MAX_OF_ONE: usize = 128;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +61,44 @@ pub struct Entry {
     pub previous: String,
 }
 
+/// What stands for lines that went.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Gone {
+    /// The number of the first of them.
+    pub(super) from: u64,
+    /// The number of the last.
+    pub(super) to: u64,
+    /// The hash of the last.
+    pub(super) hash: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Entry(Entry),
+    Gone { gone: Gone },
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    text: String,
+    /// `None` where it cannot be read.
+    content: Option<Content>,
+}
+
 /// The log of one account.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    lines: Vec<String>,
+    lines: Vec<Line>,
     next: u64,
     /// The number of the last entry about each person.
     last: BTreeMap<UserId, u64>,
+    /// How many entries there are about each person.
+    count: BTreeMap<UserId, usize>,
+    /// People of whom the last entry may not be what was written.
+    suspect: BTreeSet<UserId>,
+    /// The numbers of entries that are missing or cannot be read.
+    missing: Vec<Range<u64>>,
 }
 
 impl Log {
@@ -71,29 +108,52 @@ impl Log {
         format!("pin-log|{}|{}", origin.as_str(), owner.as_str())
     }
 
-    /// Reads a log, and checks that each entry follows from the one before it.
-    ///
-    /// # Errors
-    /// [`RecordError::Unreadable`]
-    pub fn parse(text: &str) -> Result<Self, RecordError> {
+    /// Reads a log. A line that cannot be read, is missing or does not follow from the one before it speaks against what
+    /// is kept of the people it is about ([`Self::agrees`]), and against nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let mut log = Self::default();
-        for line in text.lines() {
-            let entry: Entry = serde_json::from_str(line).map_err(|_| RecordError::Unreadable)?;
-            let follows = log.lines.last().is_none_or(|last| hash(last) == entry.previous && log.next == entry.number);
-            if !follows {
-                return Err(RecordError::Unreadable);
+        for text in text.lines() {
+            let content: Option<Content> = serde_json::from_str(text).ok();
+            let begins = log.lines.is_empty();
+            match &content {
+                // The number that it had is missing in what follows.
+                None => {}
+                Some(Content::Gone { gone }) => {
+                    log.follow(gone.from, begins);
+                    log.next = gone.to.saturating_add(1);
+                }
+                Some(Content::Entry(entry)) => {
+                    log.suspect.remove(&entry.peer);
+                    // After one that cannot be read nobody else is blamed.
+                    let follows = |line: &Line| line.content.is_none() || line.hash() == entry.previous;
+                    let follows = log.lines.last().is_none_or(follows);
+                    if !follows {
+                        let before = log.lines.last().and_then(|line| line.entry()).map(|entry| entry.peer.clone());
+                        log.suspect.extend(before.into_iter().chain([entry.peer.clone()]));
+                    }
+                    log.follow(entry.number, begins);
+                    log.next = entry.number.saturating_add(1);
+                    log.last.insert(entry.peer.clone(), entry.number);
+                    *log.count.entry(entry.peer.clone()).or_default() += 1;
+                }
             }
-            log.next = entry.number + 1;
-            log.last.insert(entry.peer, entry.number);
-            log.lines.push(line.to_owned());
+            log.lines.push(Line { text: text.to_owned(), content });
         }
-        Ok(log)
+        log
+    }
+
+    /// Notes which numbers are missing before this one.
+    fn follow(&mut self, number: u64, begins: bool) {
+        if !begins && number > self.next {
+            self.missing.push(self.next..number);
+        }
     }
 
     /// The text of it, a line for each entry.
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.lines.iter().fold(String::new(), |text, line| text + line + "\n")
+        self.lines.iter().fold(String::new(), |text, line| text + &line.text + "\n")
     }
 
     /// Adds an entry; returns its number.
@@ -102,21 +162,68 @@ impl Log {
     /// [`RecordError::Unreadable`], which does not happen.
     pub fn add(&mut self, at: UnixMillis, peer: &UserId, what: What) -> Result<u64, RecordError> {
         let number = self.next.max(1);
-        let previous = self.lines.last().map(|line| hash(line)).unwrap_or_default();
-        let entry = Entry { number, at, peer: peer.clone(), what, previous };
-        self.lines.push(serde_json::to_string(&entry).map_err(|_| RecordError::Unreadable)?);
-        if self.lines.len() > MAX_ENTRIES {
-            self.lines.drain(..MAX_ENTRIES / 2);
-        }
+        let previous = self.lines.last().map(Line::hash).unwrap_or_default();
+        let line = Line::write(Content::Entry(Entry { number, at, peer: peer.clone(), what, previous }))?;
+        self.lines.push(line);
         self.next = number + 1;
         self.last.insert(peer.clone(), number);
+        self.suspect.remove(peer);
+        let count = self.count.entry(peer.clone()).or_default();
+        *count += 1;
+        if *count > MAX_OF_ONE {
+            self.trim(&peer.clone())?;
+        } else if self.lines.len() > MAX_ENTRIES {
+            let most = self.count.iter().max_by_key(|(_, count)| **count).map(|(peer, _)| peer.clone());
+            most.map_or(Ok(()), |most| self.trim(&most))?;
+        }
         Ok(number)
+    }
+
+    /// Takes out the older half of a person's entries, but what the person decided; the last one stays. What stands in
+    /// their place keeps the chain whole.
+    fn trim(&mut self, peer: &UserId) -> Result<(), RecordError> {
+        let count = self.count.get(peer).copied().unwrap_or_default();
+        let mut left = count / 2;
+        let decisions =
+            |line: &Line| line.entry().is_some_and(|e| e.peer == *peer && matches!(e.what, What::Decided(_)));
+        let spare = self.lines.iter().filter(|line| decisions(line)).count() <= count / 4;
+        let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
+        for line in std::mem::take(&mut self.lines) {
+            let goes =
+                left > 0 && line.entry().is_some_and(|entry| entry.peer == *peer) && !(spare && decisions(&line));
+            let gone = match &line.content {
+                Some(Content::Entry(entry)) if goes => {
+                    left -= 1;
+                    Gone { from: entry.number, to: entry.number, hash: line_hash(&line.text) }
+                }
+                Some(Content::Gone { gone }) => gone.clone(),
+                _ => {
+                    lines.push(line);
+                    continue;
+                }
+            };
+            let before = match lines.last().and_then(|line| line.content.as_ref()) {
+                Some(Content::Gone { gone: before }) if before.to + 1 == gone.from => Some(before.from),
+                _ => None,
+            };
+            if before.is_some() {
+                lines.pop();
+            }
+            lines.push(Line::write(Content::Gone { gone: Gone { from: before.unwrap_or(gone.from), ..gone } })?);
+        }
+        self.lines = lines;
+        self.count.insert(peer.clone(), count - count / 2 + left);
+        Ok(())
     }
 
     /// Does a record whose last entry has this number belong to this log?
     #[must_use]
     pub fn agrees(&self, peer: &UserId, number: u64) -> bool {
-        number < self.next.max(1) && self.last.get(peer).is_none_or(|last| *last <= number)
+        let there = match self.last.get(peer) {
+            Some(last) => *last == number,
+            None => number < self.next.max(1) && !self.missing.iter().any(|missing| missing.contains(&number)),
+        };
+        there && !self.suspect.contains(peer)
     }
 
     /// Does the log know this person?
@@ -125,15 +232,47 @@ impl Log {
         self.last.contains_key(peer)
     }
 
+    /// Everybody that the log knows.
+    pub(super) fn people(&self) -> impl Iterator<Item = &UserId> {
+        self.last.keys()
+    }
+
     /// What happened with a person, the oldest first.
     #[must_use]
     pub fn of(&self, peer: &UserId) -> Vec<Entry> {
-        let entries = self.lines.iter().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
-        entries.filter(|entry| entry.peer == *peer).collect()
+        self.lines.iter().filter_map(Line::entry).filter(|entry| entry.peer == *peer).cloned().collect()
     }
 }
 
-fn hash(line: &str) -> String {
+impl Line {
+    fn write(content: Content) -> Result<Self, RecordError> {
+        let text = serde_json::to_string(&content).map_err(|_| RecordError::Unreadable)?;
+        Ok(Self { text, content: Some(content) })
+    }
+
+    const fn entry(&self) -> Option<&Entry> {
+        match &self.content {
+            Some(Content::Entry(entry)) => Some(entry),
+            Some(Content::Gone { .. }) | None => None,
+        }
+    }
+
+    /// What the next line names: the hash of this one, or of the last of those that it stands for.
+    fn hash(&self) -> String {
+        self.content.as_ref().and_then(chain_hash).unwrap_or_else(|| line_hash(&self.text))
+    }
+}
+
+/// The hash of the last of those lines that this one stands for.
+pub(super) fn chain_hash(content: &Content) -> Option<String> {
+    match content {
+        Content::Gone { gone } => Some(gone.hash.clone()),
+        Content::Entry(_) => None,
+    }
+}
+
+/// SHA-256 of a line, in base64 without padding.
+pub(super) fn line_hash(line: &str) -> String {
     base64::encode_unpadded(&Sha256::digest(line))
 }
 
@@ -150,26 +289,56 @@ mod tests {
             assert_eq!(log.add(UnixMillis(at), peer, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap(), at + 1);
         }
         let text = log.to_text();
-        let again = Log::parse(&text).unwrap();
+        let again = Log::parse(&text);
         assert_eq!((again.of(&ann).len(), again.of(&bob).len(), again.next), (3, 2, 6));
-        assert!(again.agrees(&ann, 5) && again.agrees(&bob, 4) && again.agrees(&bob, 5));
+        assert!(again.agrees(&ann, 5) && again.agrees(&bob, 4));
         assert!(!again.agrees(&bob, 2), "the record is older");
-        assert!(!again.agrees(&ann, 6), "the log is older");
+        assert!(!again.agrees(&ann, 6) && !again.agrees(&bob, 5), "the log is older");
         let lines: Vec<_> = text.lines().collect();
-        assert!(Log::parse(&[lines[0], lines[2]].join("\n")).is_err());
-        assert!(Log::parse(&text.replace("\"at\":1,", "\"at\":9,")).is_err());
+        let without_fourth = Log::parse(&[&lines[..3], &lines[4..]].concat().join("\n"));
+        assert!(!without_fourth.agrees(&bob, 4) && !without_fourth.agrees(&ann, 5), "a line is missing");
+        let altered = Log::parse(&text.replace("\"at\":3,", "\"at\":9,"));
+        assert!(!altered.agrees(&bob, 4), "a line was altered");
+        let unreadable = lines[3].replace("\"number\":4", "\"number\":\"4\"");
+        let mut unreadable = Log::parse(&[lines[0], lines[1], lines[2], &unreadable, lines[4]].join("\n"));
+        assert!(!unreadable.agrees(&bob, 4), "a line that cannot be read");
+        assert!(unreadable.agrees(&ann, 5), "the one after it");
+        let number = unreadable.add(UnixMillis(9), &ann, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap();
+        let again = Log::parse(&unreadable.to_text());
+        assert!(again.agrees(&ann, number) && !again.agrees(&bob, 4), "it is known, once that was noted");
+        assert_eq!(again.of(&ann).len(), 4, "nothing is lost");
     }
 
     #[test]
-    fn a_long_log_loses_its_older_half_and_goes_on_counting() {
-        let ann = UserId::parse("@ann:a").unwrap();
+    fn a_line_of_another_version_is_against_nobody_else() {
+        let (ann, bob) = (UserId::parse("@ann:a").unwrap(), UserId::parse("@bob:a").unwrap());
+        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
         let mut log = Log::default();
+        log.add(UnixMillis(0), &ann, seen()).unwrap();
+        let unknown = format!(r#"{{"number":2,"event":"unheard_of","previous":"{}"}}"#, log.lines[0].hash());
+        log.lines.push(Line { text: unknown, content: None });
+        log.next = 3;
+        log.add(UnixMillis(0), &ann, seen()).unwrap();
+        let again = Log::parse(&log.to_text());
+        assert!(again.agrees(&ann, 3) && !again.agrees(&bob, 2));
+    }
+
+    #[test]
+    fn much_about_one_person_drives_out_nothing_of_another_and_keeps_the_chain() {
+        let (ann, bob) = (UserId::parse("@ann:a").unwrap(), UserId::parse("@bob:a").unwrap());
+        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
+        let mut log = Log::default();
+        log.add(UnixMillis(0), &bob, seen()).unwrap();
+        log.add(UnixMillis(0), &ann, What::Decided(Decision::KeepHolding)).unwrap();
         for at in 0..=MAX_ENTRIES as u64 {
-            log.add(UnixMillis(at), &ann, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap();
+            log.add(UnixMillis(at), &ann, seen()).unwrap();
+            assert!(log.lines.len() < MAX_OF_ONE + 8);
         }
-        assert_eq!(log.of(&ann).len(), MAX_ENTRIES / 2 + 1);
-        let mut again = Log::parse(&log.to_text()).unwrap();
-        let next = MAX_ENTRIES as u64 + 2;
-        assert_eq!(again.add(UnixMillis(0), &ann, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap(), next);
+        assert_eq!(log.of(&bob).len(), 1);
+        assert!(matches!(log.of(&ann)[0].what, What::Decided(_)), "what was decided stays");
+        let mut again = Log::parse(&log.to_text());
+        let last = MAX_ENTRIES as u64 + 3;
+        assert!(again.agrees(&bob, 1) && again.agrees(&ann, last) && again.missing.is_empty());
+        assert_eq!(again.add(UnixMillis(0), &ann, seen()).unwrap(), last + 1);
     }
 }

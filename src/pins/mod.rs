@@ -11,28 +11,37 @@
 //! [`Book`] holds those of an account. What is published for a person byte for byte as before costs a hash.
 
 mod answer;
+mod audit;
 mod body;
 mod book;
 mod decide;
 mod device;
+mod evidence;
 mod gate;
 mod log;
+mod newcomers;
 mod observe;
+mod organisation;
 mod record;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod verdict;
 mod view;
 
 pub use self::{
-    answer::{MAX_ANSWER_BYTES, Malformed},
+    answer::{MAX_ANSWER_BYTES, Malformed, asked},
+    audit::OwnDevice,
     book::{Book, ObserveError},
     decide::{DecideError, Decision, Shown},
     device::{AgreementKey, DeviceKeyPair, NotAnAgreementKey},
+    evidence::{Evidence, EvidenceError, verify_evidence},
     gate::{SETTLES_WITHIN, gate},
-    log::{Entry, Log, MAX_ENTRIES, What},
+    log::{Entry, Log, MAX_ENTRIES, MAX_OF_ONE, What},
     observe::Contact,
-    record::{Change, DevicePin, PeerRecord, PinnedIdentity, Standing},
+    organisation::look,
+    record::{Acceptance, Change, DevicePin, Offered, PeerRecord, PinnedIdentity, Standing},
+    settle::settle,
     verdict::{Severity, Trust, Verdict},
-    view::{PersonView, decide},
+    view::{Happened, HistoryLine, PersonView, decide},
 };

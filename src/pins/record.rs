@@ -63,7 +63,28 @@ pub struct DevicePin {
     /// What changed.
     pub change: Option<Change>,
     /// The keys it is said to have now, where they are others.
-    pub offered: Option<DeviceKeyPair>,
+    pub offered: Option<Offered>,
+    /// It was asked for again, and nobody vouches for it still: that is told.
+    pub stays: bool,
+}
+
+/// Other keys of a known device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offered {
+    /// The keys.
+    pub keys: DeviceKeyPair,
+    /// Why they may have room keys: what speaks for the keys before says nothing of these.
+    pub standing: Standing,
+}
+
+/// What the person accepted last, for a decision that is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acceptance {
+    /// Another identity, or none.
+    Identity,
+    /// These devices.
+    Devices(BTreeSet<DeviceId>),
 }
 
 /// What is known of one person. Kept through logout; nothing in it is secret.
@@ -75,10 +96,20 @@ pub struct PeerRecord {
     pub first_seen: UnixMillis,
     /// The pinned identity; `None` for somebody who has none.
     pub identity: Option<PinnedIdentity>,
-    /// The one before, for a decision that is withdrawn.
+    /// The one before: what the next is compared with where there is none now.
     pub previous: Option<PinnedIdentity>,
+    /// What was accepted last.
+    pub accepted: Option<Acceptance>,
+    /// Of the owner of the pins: the identity that this browser has proven, and which the record was begun with.
+    pub proven: Option<PublicKey>,
     /// What changed of the identity.
     pub change: Option<Change>,
+    /// Nobody wrote to this person yet since the identity is known.
+    #[serde(default)]
+    pub unmet: bool,
+    /// The person is told since then that this one is new in a room in use.
+    #[serde(default)]
+    pub newcomer: Option<UnixMillis>,
     /// The devices, those that vanished as well.
     pub devices: BTreeMap<DeviceId, DevicePin>,
     /// Devices that were not given a room key, and when that was last so: they need a new one once they may have it.
@@ -98,6 +129,20 @@ enum Saved {
     V1(PeerRecord),
 }
 
+impl DevicePin {
+    /// Is it there, and nobody vouches for it?
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        self.present && self.standing == Standing::Unvouched
+    }
+
+    /// The keys that it is said to have now.
+    #[must_use]
+    pub fn now(&self) -> &DeviceKeyPair {
+        self.offered.as_ref().map_or(&self.keys, |offered| &offered.keys)
+    }
+}
+
 impl PeerRecord {
     /// Of somebody who was never seen.
     #[must_use]
@@ -107,7 +152,11 @@ impl PeerRecord {
             first_seen: now,
             identity: None,
             previous: None,
+            accepted: None,
+            proven: None,
             change: None,
+            unmet: true,
+            newcomer: None,
             devices: BTreeMap::new(),
             withheld: BTreeMap::new(),
             quiet: false,
@@ -144,7 +193,7 @@ impl PeerRecord {
     /// What was trusted of the person.
     #[must_use]
     pub fn trust(&self) -> Trust {
-        match &self.identity {
+        match self.identity.as_ref().or(self.previous.as_ref()) {
             None => Trust::None,
             Some(PinnedIdentity { compared: false, .. }) => Trust::Pinned,
             Some(PinnedIdentity { compared: true, .. }) => Trust::Compared,
@@ -160,19 +209,34 @@ impl PeerRecord {
             return false;
         }
         // A change that the policy only warns of goes with the keys that changed.
-        let known = pin.keys.curve25519 == *key || pin.offered.as_ref().is_some_and(|keys| keys.curve25519 == *key);
-        let allowed = match pin.standing {
+        let offered = pin.offered.as_ref().filter(|offered| offered.keys.curve25519 == *key);
+        let standing = match offered {
+            Some(offered) => offered.standing,
+            None if pin.keys.curve25519 == *key => pin.standing,
+            None => return false,
+        };
+        match standing {
             Standing::Vouched | Standing::Accepted => true,
             Standing::Unvouched => pins.unsigned_devices.unwrap_or_default() != UnsignedDevices::Hold,
-        };
-        known && allowed
+        }
+    }
+
+    /// Is there nothing that something may have to be said of?
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let calm = |pin: &DevicePin| pin.change.is_none() && !(pin.stays && pin.is_unsigned());
+        self.change.is_none()
+            && self.newcomer.is_none()
+            && self.withheld.is_empty()
+            && self.unsettled().next().is_none()
+            && self.devices.values().all(calm)
     }
 
     /// The devices that were not given a room key and may have it now.
     #[must_use]
     pub fn released(&self, pins: &Pins) -> BTreeSet<DeviceId> {
         let passes =
-            |id: &DeviceId| self.devices.get(id).is_some_and(|pin| self.passes(id, &pin.keys.curve25519, pins));
+            |id: &DeviceId| self.devices.get(id).is_some_and(|pin| self.passes(id, &pin.now().curve25519, pins));
         self.withheld.keys().filter(|id| passes(id)).cloned().collect()
     }
 }

@@ -1,6 +1,10 @@
 //! The attack table: what a homeserver does → what that means → is the key held back? And what must stay silent.
 
+mod newcomers;
+mod roster;
 mod world;
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -248,7 +252,8 @@ fn every_attack_has_its_verdict_and_gets_no_key_until_it_is_accepted() {
 #[test]
 fn a_new_identity_is_shown_with_both_codes_and_only_what_was_shown_is_accepted() {
     let (mut world, _) = pinned();
-    world.observe_own();
+    assert!(world.people().is_empty());
+    world.prove(&Person::new("@ann:a", 50));
     let mut other = Person::new("@bob:a", 90);
     other.add_device("GHOST", 66, true);
     world.homeserver(other.answer());
@@ -333,6 +338,153 @@ fn what_is_ordinary_is_silent() {
     world.homeserver(eve.answer());
     assert!(world.gets("@eve:a", "WEB", 41));
     assert!(world.people().is_empty());
+}
+
+#[test]
+fn a_device_that_stays_unsigned_is_told_of_whatever_the_client_sends_it() {
+    let (mut world, mut bob) = pinned();
+    world.later();
+    bob.add_device("GHOST", 66, false);
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    assert!(world.people().is_empty(), "its owner may sign it yet");
+    let before = world.now();
+    world.settle();
+    assert!(world.now().since(before) >= super::SETTLES_WITHIN);
+    world.reopen();
+    let [view] = &world.people()[..] else { panic!("nobody is told") };
+    assert_eq!((view.code.as_str(), view.held, view.acceptable, view.withheld), ("KS-PIN-DEVICE", true, true, false));
+    assert_eq!(world.book().look_again_at(&world.pins, world.now()), None, "once");
+    let shown = view.shown.clone();
+    world.decide("@bob:a", &Decision::Accept { shown, compared: false }).unwrap();
+    assert!(world.people().is_empty() && world.gets("@bob:a", "GHOST", 66));
+}
+
+#[test]
+fn a_device_that_only_the_client_is_shown_is_held_back_and_told_of() {
+    let (mut world, mut bob) = pinned();
+    world.later();
+    world.homeserver(bob.answer());
+    bob.add_device("GHOST", 66, false);
+    world.observe(&bob.answer());
+    world.settle();
+    assert!(!world.gets("@bob:a", "GHOST", 66) && world.gets("@bob:a", "PHONE", 10));
+    assert_eq!(world.people()[0].code.as_str(), "KS-PIN-DEVICE");
+    bob.remove_device("GHOST");
+    world.observe(&bob.answer());
+    assert!(world.people().is_empty(), "the client is not shown it any more");
+}
+
+#[test]
+fn of_a_device_that_nobody_vouches_for_yet_nobody_is_told() {
+    let told = |pins: Pins, then: &dyn Fn(&mut World, &mut Person)| {
+        let (mut world, mut bob) = pinned();
+        world.pins = pins;
+        world.later();
+        bob.add_device("LAPTOP", 20, false);
+        world.homeserver(bob.answer());
+        world.observe(&bob.answer());
+        then(&mut world, &mut bob);
+        world.settle();
+        world.people().into_iter().map(|person| person.held).collect::<Vec<_>>()
+    };
+    let unsigned = |value| Pins { unsigned_devices: Some(value), ..Pins::default() };
+    assert_eq!(told(unsigned(UnsignedDevices::Hold), &|_, _| {}), [true]);
+    assert_eq!(told(unsigned(UnsignedDevices::Warn), &|_, _| {}), [false], "told, not held");
+    assert_eq!(told(unsigned(UnsignedDevices::Allow), &|_, _| {}), [false; 0]);
+    assert_eq!(told(Pins { exempt: vec![Person::new("@bob:a", 1).user()], ..Pins::default() }, &|_, _| {}), [false; 0]);
+    let signed: &dyn Fn(&mut World, &mut Person) = &|world, bob| {
+        bob.add_device("LAPTOP", 20, true);
+        world.homeserver_after(2, bob.answer());
+    };
+    assert_eq!(told(Pins::default(), signed), [false; 0], "signed while it is waited for");
+    let gone: &dyn Fn(&mut World, &mut Person) = &|world, bob| {
+        world.look_once();
+        bob.remove_device("LAPTOP");
+        world.homeserver(bob.answer());
+        world.observe(&bob.answer());
+    };
+    assert_eq!(told(Pins::default(), gone), [false; 0], "a login that was given up");
+    let silent: &dyn Fn(&mut World, &mut Person) =
+        &|world, _| world.homeserver(json!({ "device_keys": {}, "failures": { "a": {} } }));
+    assert_eq!(told(Pins::default(), silent), [false; 0], "a homeserver that does not answer");
+}
+
+#[test]
+fn nobody_is_told_of_devices_that_were_there_before_nor_of_this_browser() {
+    let (mut world, mut bob) = (World::new(), Person::new("@bob:a", 1));
+    bob.add_device("OLD", 10, false);
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    world.settle();
+    assert!(world.people().is_empty(), "the day it is rolled out");
+    let mut ann = Person::new("@ann:a", 50);
+    world.prove(&ann);
+    world.later();
+    ann.add_device("HERE", 51, false);
+    world.is_here("HERE");
+    world.homeserver(ann.answer());
+    world.observe(&ann.answer());
+    world.settle();
+    assert!(world.people().is_empty(), "Element says how it stands with this session");
+    ann.add_device("GHOST", 66, false);
+    world.homeserver(ann.answer());
+    world.observe(&ann.answer());
+    world.settle();
+    assert_eq!(world.people().len(), 1, "a ghost among one's own");
+}
+
+/// A year of an ordinary company, in which nobody is to hear a word.
+#[test]
+fn a_thousand_ordinary_logins_are_no_reason_to_say_anything() {
+    let mut world = World::new();
+    world.prove(&Person::new("@ann:a", 50));
+    let mut people: Vec<_> = (0..40_u8).map(|n| Person::new(&format!("@p{n}:a"), n + 1)).collect();
+    for person in &mut people {
+        person.add_device("PHONE", 60, true);
+        // A bot's, a bridge's, or a device from before there were identities.
+        person.add_device("OLD", 61, false);
+    }
+    world.homeserver_of(&people.iter().collect::<Vec<_>>(), usize::MAX);
+    assert_eq!(world.send(&people.iter().map(|person| (person, "PHONE", 60)).collect::<Vec<_>>()).len(), 40);
+    for login in 0..1000_usize {
+        world.later();
+        let (at, id, keys) = (login % 40, format!("L{login}"), u8::try_from(login % 50).unwrap() + 80);
+        people[at].add_device(&id, keys, false);
+        world.homeserver_has(&people[at]);
+        world.observe(&people[at].answer());
+        match login % 4 {
+            // Signed at once, signed while it is waited for, given up, and renamed besides.
+            0 => people[at].add_device(&id, keys, true),
+            1 => {
+                world.look_once();
+                people[at].add_device(&id, keys, true);
+            }
+            2 => {
+                people[at].remove_device(&id);
+                world.observe(&people[at].answer());
+            }
+            _ => {
+                people[at].add_device(&id, keys, true);
+                people[at].rename_device(&id);
+            }
+        }
+        world.homeserver_has(&people[at]);
+        world.settle();
+        if login % 4 != 2 {
+            assert!(world.gets(people[at].user().as_str(), &id, keys), "login {login}");
+        }
+        // As long as nobody has hundreds of them.
+        if login % 10 != 0 {
+            people[at].remove_device(&id);
+        }
+        if login % 50 == 0 {
+            world.observe(&json!({ "device_keys": {}, "failures": { "a": {} } }));
+            world.reopen();
+        }
+        assert!(world.people().is_empty(), "login {login}: {:?}", world.people());
+    }
+    assert_eq!(world.discarded(), 0, "no room key had to be made anew");
 }
 
 #[test]
@@ -441,6 +593,198 @@ fn somebody_who_keeps_it_so_is_left_in_peace_until_something_else_changes() {
 }
 
 #[test]
+fn one_person_whose_answer_is_too_long_keeps_nobody_else_waiting() {
+    let mut world = World::new();
+    let mut people: Vec<_> = (0..40_u8).map(|n| Person::new(&format!("@p{n}:a"), n + 1)).collect();
+    people.iter_mut().for_each(|person| person.add_device("D", 60, true));
+    for key in 0..100 {
+        people[17].add_device(&format!("D{key}"), key, false);
+    }
+    world.homeserver_of(&people.iter().collect::<Vec<_>>(), 20_000);
+    let got = world.send(&people.iter().map(|person| (person, "D", 60)).collect::<Vec<_>>());
+    assert_eq!(got.len(), 39, "{got:?}");
+    assert!(!got.contains(&"@p17:a".to_owned()));
+    let shown = world.people();
+    assert_eq!((shown.len(), shown[0].code.as_str(), shown[0].held), (1, "KS-PIN-MALFORMED", true));
+    assert!(!shown[0].acceptable, "nobody knows what");
+    world.homeserver_of(&people.iter().collect::<Vec<_>>(), usize::MAX);
+    world.later();
+    assert_eq!(world.send(&[(&people[17], "D", 60)]), ["@p17:a"], "it is over when it is over");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_against_that_person_alone() {
+    let (mut world, bob) = pinned();
+    let mut eve = Person::new("@eve:a", 40);
+    eve.add_device("WEB", 41, true);
+    world.observe(&eve.answer());
+    let damaged = |damage: &dyn Fn(&str, &str) -> Option<String>| {
+        let damage = |(key, text): (&String, &String)| Some((key.clone(), damage(key, text)?));
+        world.records().iter().filter_map(damage).collect()
+    };
+    let cases: [(&str, BTreeMap<String, String>); 4] = [
+        ("torn", damaged(&|key, text| Some(if key.ends_with("|@bob:a") { "{".into() } else { text.to_owned() }))),
+        (
+            "newer",
+            damaged(&|key, text| {
+                Some(if key.ends_with("|@bob:a") {
+                    text.replace(r#""version":"1""#, r#""version":"2""#)
+                } else {
+                    text.into()
+                })
+            }),
+        ),
+        (
+            "somebody else's",
+            damaged(&|key, text| {
+                Some(if key.ends_with("|@bob:a") { text.replace("@bob:a", "@mal:a") } else { text.into() })
+            }),
+        ),
+        (
+            "a line of the log",
+            damaged(&|key, text| {
+                Some(if key.starts_with("pin-log|") { text.replacen("@bob:a", "?", usize::MAX) } else { text.into() })
+            }),
+        ),
+    ];
+    for (name, records) in cases {
+        world.put_back(records);
+        world.homeserver_of(&[&bob, &eve], usize::MAX);
+        world.later();
+        assert_eq!(world.send(&[(&bob, "PHONE", 10), (&eve, "WEB", 41)]), ["@eve:a"], "{name}");
+        let shown = world.people();
+        assert_eq!((shown.len(), shown[0].code.as_str()), (1, "KS-PIN-ROLLBACK"), "{name}");
+        // Neither what the homeserver says nor a new identity ends it.
+        let other = Person::new("@bob:a", 90);
+        world.observe(&other.answer());
+        world.observe(&bob.answer());
+        assert_eq!(world.people()[0].code.as_str(), "KS-PIN-ROLLBACK", "{name}");
+        let shown = world.people().remove(0).shown;
+        world.decide("@bob:a", &Decision::Accept { shown, compared: false }).unwrap();
+        assert_eq!(world.send(&[(&bob, "PHONE", 10)]), ["@bob:a"], "{name}");
+        world.reopen();
+        assert_eq!(world.send(&[(&bob, "PHONE", 10), (&eve, "WEB", 41)]).len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn a_homeserver_does_not_fill_the_store() {
+    let (mut world, mut bob) = pinned();
+    let before = world.records().len();
+    let mut answer = json!({ "device_keys": {} });
+    for n in 0..5000 {
+        answer["device_keys"][format!("@m{n}:a")] = json!({ "D": [] });
+    }
+    world.observe_asked(&answer, &[bob.user()].into());
+    assert_eq!(world.records().len(), before, "nobody asked for them");
+    let mut answer = bob.answer();
+    for n in 0..5000 {
+        answer["device_keys"]["@bob:a"][format!("{n:0200}")] = json!([]);
+    }
+    assert_eq!(world.observe_asked(&answer, &[].into()), ["KS-PIN-MALFORMED"], "known, and one is enough");
+    let longest = world.records().values().map(String::len).max().unwrap();
+    assert!(longest < 4000, "{longest}");
+    // Ever other devices: the newest stand, what was vouched for and is there stays.
+    world.later();
+    for round in 0..11_u8 {
+        for n in 0..100_u8 {
+            bob.add_device(&format!("G{round}-{n}"), n, false);
+        }
+        world.observe(&bob.answer());
+        for n in 0..100_u8 {
+            bob.remove_device(&format!("G{round}-{n}"));
+        }
+    }
+    let record = &world.book().records[&bob.user()];
+    assert!(record.devices.len() <= 1000 && record.devices.contains_key(&DeviceId::parse("PHONE").unwrap()));
+    assert!(world.book().history(&bob.user()).len() <= super::MAX_OF_ONE);
+}
+
+#[test]
+fn the_next_identity_after_one_that_was_taken_away_is_no_first_contact() {
+    let (mut world, bob) = pinned();
+    let mut gone = bob.answer();
+    gone["master_keys"] = json!({});
+    gone["self_signing_keys"] = json!({});
+    world.homeserver(gone.clone());
+    world.observe(&gone);
+    let shown = world.people().remove(0).shown;
+    world.decide("@bob:a", &Decision::Accept { shown, compared: false }).unwrap();
+    world.later();
+    assert!(!world.gets("@bob:a", "PHONE", 10), "nobody vouches for it any more: a question of its own");
+    let device = world.people().remove(0);
+    assert_eq!((device.code.as_str(), device.shown.devices.len()), ("KS-PIN-DEVICE", 1));
+    let other = Person::new("@bob:a", 90);
+    assert_eq!(world.observe(&other.answer()), ["KS-PIN-IDENTITY"]);
+    world.prove(&Person::new("@ann:a", 50));
+    let shown = world.people().remove(0);
+    assert!(shown.held && shown.old_code.is_some() && shown.old_code != shown.new_code);
+    // The old one back is no change.
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    assert!(world.gets("@bob:a", "PHONE", 10));
+    assert!(world.people().is_empty());
+}
+
+#[test]
+fn of_the_owner_only_what_this_browser_has_proven_counts() {
+    let mut world = World::new();
+    let (mut ann, mut forged) = (Person::new("@ann:a", 50), Person::new("@ann:a", 51));
+    ann.add_device("OTHER", 55, true);
+    forged.add_device("GHOST", 66, true);
+    world.observe(&forged.answer());
+    world.homeserver(forged.answer());
+    world.later();
+    assert!(!world.gets("@ann:a", "GHOST", 66), "the homeserver's word");
+    let shown = world.people();
+    assert!(shown.iter().all(|person| person.old_code.is_none() && person.new_code.is_none()));
+    world.prove(&ann);
+    assert!(!world.gets("@ann:a", "GHOST", 66));
+    assert_eq!(world.people()[0].code.as_str(), "KS-PIN-IDENTITY");
+    world.homeserver(ann.answer());
+    world.observe(&ann.answer());
+    assert!(world.gets("@ann:a", "OTHER", 55) && !world.gets("@ann:a", "GHOST", 66));
+}
+
+#[test]
+fn a_swapped_device_that_is_only_warned_of_is_still_an_unsigned_device() {
+    let (mut world, mut bob) = pinned();
+    world.pins.on_change = Some(OnChange::Warn);
+    bob.add_device("PHONE", 66, false);
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    world.later();
+    assert!(!world.gets("@bob:a", "PHONE", 66));
+    assert!(world.gets("@bob:a", "PHONE", 10), "the keys before");
+}
+
+#[test]
+fn what_is_withdrawn_is_what_was_accepted_last() {
+    let (mut world, bob) = pinned();
+    let mut other = Person::new("@bob:a", 90);
+    other.add_device("NEW", 65, true);
+    other.add_device("TABLET", 67, false);
+    world.homeserver(other.answer());
+    world.observe(&other.answer());
+    let accept = |world: &mut World| {
+        let shown = world.people().remove(0).shown;
+        world.decide("@bob:a", &Decision::Accept { shown, compared: false }).unwrap();
+    };
+    accept(&mut world);
+    world.later();
+    assert!(!world.gets("@bob:a", "TABLET", 67));
+    accept(&mut world);
+    assert!(world.gets("@bob:a", "TABLET", 67));
+    world.decide("@bob:a", &Decision::Withdraw).unwrap();
+    assert!(!world.gets("@bob:a", "TABLET", 67), "the device");
+    assert!(world.gets("@bob:a", "NEW", 65), "and not the identity");
+    assert!(world.decide("@bob:a", &Decision::Withdraw).is_err(), "once");
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    assert_eq!(world.people()[0].code.as_str(), "KS-PIN-IDENTITY");
+}
+
+#[test]
 fn severity_is_by_what_was_trusted() {
     let key = *Person::new("@bob:a", 1).master();
     let device = DeviceId::parse("D").unwrap();
@@ -449,6 +793,8 @@ fn severity_is_by_what_was_trusted() {
     for (verdict, pinned, compared) in [
         (Verdict::FirstContact { master: key }, Silent, Silent),
         (Verdict::Newcomer { master: key }, Notice, Notice),
+        (Verdict::Unlisted { master: key }, Warning, Warning),
+        (Verdict::Reset { old: key, new: key }, Silent, Silent),
         (Verdict::Unchanged, Silent, Silent),
         (Verdict::DeviceVouched { device: device.clone() }, Silent, Silent),
         (Verdict::DeviceUnvouched { device: device.clone() }, Warning, Critical),

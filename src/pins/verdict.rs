@@ -6,7 +6,7 @@ use crate::{
     error::{Code, Coded},
     ident::DeviceId,
     identity::PublicKey,
-    policy::{OnChange, Pins, UnsignedDevices},
+    policy::{FirstContact, OnChange, Pins, UnsignedDevices},
 };
 
 /// What an answer to a keys query means for one person, against what was known of that person.
@@ -22,6 +22,18 @@ pub enum Verdict {
     Newcomer {
         /// The master key.
         master: PublicKey,
+    },
+    /// An identity where none was known, of somebody whom the roster does not have, or has with another one.
+    Unlisted {
+        /// The master key.
+        master: PublicKey,
+    },
+    /// The person has another identity, and the roster says so: accepted.
+    Reset {
+        /// The pinned master key.
+        old: PublicKey,
+        /// The published one.
+        new: PublicKey,
     },
     /// Byte for byte as it was.
     Unchanged,
@@ -107,7 +119,9 @@ impl Verdict {
     #[must_use]
     pub const fn severity(&self, before: Trust) -> Severity {
         match (self, before) {
-            (Self::FirstContact { .. } | Self::Unchanged | Self::DeviceVouched { .. }, _) => Severity::Silent,
+            (Self::FirstContact { .. } | Self::Reset { .. } | Self::Unchanged | Self::DeviceVouched { .. }, _) => {
+                Severity::Silent
+            }
             (Self::Newcomer { .. }, _) => Severity::Notice,
             (Self::DeviceKeyChanged { .. } | Self::SignatureInvalid { .. } | Self::StoreRolledBack, _)
             | (
@@ -116,7 +130,7 @@ impl Verdict {
             )
             | (Self::DeviceUnvouched { .. }, Trust::Compared) => Severity::Critical,
             (Self::MasterChanged { .. } | Self::IdentityRemoved { .. } | Self::NoLongerVouched { .. }, _)
-            | (Self::DeviceUnvouched { .. } | Self::Malformed { .. }, _) => Severity::Warning,
+            | (Self::Unlisted { .. } | Self::DeviceUnvouched { .. } | Self::Malformed { .. }, _) => Severity::Warning,
         }
     }
 
@@ -124,7 +138,12 @@ impl Verdict {
     #[must_use]
     pub fn holds(&self, pins: &Pins) -> bool {
         match self {
-            Self::FirstContact { .. } | Self::Newcomer { .. } | Self::Unchanged | Self::DeviceVouched { .. } => false,
+            Self::FirstContact { .. }
+            | Self::Newcomer { .. }
+            | Self::Reset { .. }
+            | Self::Unchanged
+            | Self::DeviceVouched { .. } => false,
+            Self::Unlisted { .. } => pins.first_contact == Some(FirstContact::Roster),
             Self::DeviceUnvouched { .. } => pins.unsigned_devices.unwrap_or_default() == UnsignedDevices::Hold,
             Self::DeviceKeyChanged { .. }
             | Self::MasterChanged { .. }
@@ -142,6 +161,8 @@ impl Coded for Verdict {
         match self {
             Self::FirstContact { .. } | Self::Unchanged | Self::DeviceVouched { .. } => Code::PinFirst,
             Self::Newcomer { .. } => Code::PinNewcomer,
+            Self::Unlisted { .. } => Code::PinRoster,
+            Self::Reset { .. } => Code::PinReset,
             Self::DeviceUnvouched { .. } => Code::PinDevice,
             Self::DeviceKeyChanged { .. } => Code::PinDeviceKey,
             Self::MasterChanged { .. } => Code::PinIdentity,

@@ -6,7 +6,7 @@ use super::{
     book::Book,
     decide::{Decision, Shown},
     gate,
-    log::Entry,
+    log::{Entry, What},
     record::PeerRecord,
     verdict::{Severity, Verdict},
 };
@@ -17,9 +17,58 @@ use crate::{
     ident::{DeviceId, UserId},
     identity::{PublicKey, shared_security_code},
     matrix::homeserver::Stop,
-    policy::Pins,
+    policy::{Pins, UnsignedDevices},
     time::UnixMillis,
 };
+
+/// How much of what happened is shown.
+const MAX_LINES: usize = 20;
+
+/// One line of what happened with a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryLine {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened with a person, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happened {
+    /// This was seen.
+    Seen(Code),
+    /// It was accepted.
+    Accepted,
+    /// It was accepted after the security code was compared.
+    Compared,
+    /// It was to stay held back.
+    Kept,
+    /// It was to be shown again.
+    Asked,
+    /// An acceptance was withdrawn.
+    Withdrawn,
+    /// Room keys were held back.
+    Withheld,
+    /// New ones are not held back any more.
+    Released,
+}
+
+impl From<&What> for Happened {
+    fn from(what: &What) -> Self {
+        match what {
+            What::Seen(verdict) => Self::Seen(verdict.code()),
+            What::Decided(Decision::Accept { compared: true, .. }) => Self::Compared,
+            What::Decided(Decision::Accept { compared: false, .. }) => Self::Accepted,
+            What::Decided(Decision::KeepHolding) => Self::Kept,
+            What::Decided(Decision::AskAgain) => Self::Asked,
+            What::Decided(Decision::Withdraw) => Self::Withdrawn,
+            What::Withheld { .. } => Self::Withheld,
+            What::Released { .. } => Self::Released,
+        }
+    }
+}
 
 /// One person of whom something is to be said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +83,10 @@ pub struct PersonView {
     pub since: UnixMillis,
     /// Room keys are held back.
     pub held: bool,
+    /// The client wanted to send some that were.
+    pub withheld: bool,
+    /// Why the organisation's list of people has no word on it that could be used.
+    pub roster: Option<Code>,
     /// Can it be accepted?
     pub acceptable: bool,
     /// The security code with the pinned identity.
@@ -42,13 +95,15 @@ pub struct PersonView {
     pub new_code: Option<String>,
     /// What is asked.
     pub shown: Shown,
+    /// What happened with this person, the newest first.
+    pub history: Vec<HistoryLine>,
 }
 
 impl Book {
     /// The people of whom something is to be said, the loudest first.
     #[must_use]
     pub fn people(&self, pins: &Pins) -> Vec<PersonView> {
-        let own = self.records.get(self.owner()).and_then(|record| record.identity.as_ref()).map(|own| own.master);
+        let own = self.own_master().copied();
         let people = self.open.iter().filter(|user| !pins.exempt.contains(user));
         let mut views: Vec<_> =
             people.filter_map(|user| self.view(self.records.get(user)?, own.as_ref(), pins)).collect();
@@ -62,20 +117,32 @@ impl Book {
         self.log.of(user)
     }
 
+    /// The last of it, in words.
+    fn lines(&self, user: &UserId) -> Vec<HistoryLine> {
+        let line = |entry: &Entry| HistoryLine { at: entry.at, what: Happened::from(&entry.what) };
+        self.history(user).iter().rev().take(MAX_LINES).map(line).collect()
+    }
+
     fn view(&self, record: &PeerRecord, own: Option<&PublicKey>, pins: &Pins) -> Option<PersonView> {
         let shown = record.shown();
         let unseen = |id: &&DeviceId| !record.devices.contains_key(id);
+        // Of several, the loudest is said.
         let device = |id: &DeviceId| {
             let pin = record.devices.get(id)?;
-            let unvouched = || (Verdict::DeviceUnvouched { device: id.clone() }, record.withheld.get(id).copied());
+            let since = record.withheld.get(id).copied().unwrap_or(pin.first_seen);
+            let unvouched = || (Verdict::DeviceUnvouched { device: id.clone() }, Some(since));
             let change = pin.change.as_ref().map(|change| (change.verdict.clone(), Some(change.at)));
             Some(change.unwrap_or_else(unvouched))
         };
         let unknown = record.withheld.iter().find(|(id, _)| unseen(id));
         let unknown = unknown.map(|(id, at)| (Verdict::DeviceUnvouched { device: id.clone() }, Some(*at)));
         let identity = record.change.as_ref().map(|change| (change.verdict.clone(), Some(change.at)));
-        let (verdict, since) = identity.or_else(|| shown.devices.keys().find_map(device)).or(unknown)?;
-        if record.quiet {
+        let devices = shown.devices.keys().filter_map(device).rev();
+        let devices = devices.max_by_key(|(verdict, _)| verdict.severity(record.trust()));
+        let newcomer = || Some((shown.identity.as_deref()?.clone(), record.newcomer));
+        let (verdict, since) = identity.or(devices).or(unknown).or_else(newcomer)?;
+        let allowed = pins.unsigned_devices.unwrap_or_default() == UnsignedDevices::Allow;
+        if record.quiet || (allowed && matches!(verdict, Verdict::DeviceUnvouched { .. })) {
             return None;
         }
         let code = |master: &PublicKey| {
@@ -84,6 +151,7 @@ impl Book {
         };
         let new = match &verdict {
             Verdict::MasterChanged { new, .. } => Some(new),
+            Verdict::Newcomer { master } | Verdict::Unlisted { master } => Some(master),
             _ => None,
         };
         let invalid =
@@ -94,10 +162,19 @@ impl Book {
             severity: verdict.severity(record.trust()),
             since: since.unwrap_or(record.first_seen),
             held: verdict.holds(pins),
+            withheld: !record.withheld.is_empty(),
+            roster: self.roster_problem(record),
             acceptable: !invalid && (shown.identity.is_some() || !shown.devices.is_empty()),
-            old_code: record.identity.as_ref().and_then(|pinned| code(&pinned.master)),
+            // Where only devices are in question, the code is as it was.
+            old_code: record
+                .identity
+                .as_ref()
+                .or(record.previous.as_ref())
+                .filter(|_| record.change.is_some())
+                .and_then(|pinned| code(&pinned.master)),
             new_code: new.and_then(code),
             shown,
+            history: self.lines(&record.user_id),
         })
     }
 }

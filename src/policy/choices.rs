@@ -75,10 +75,11 @@ choice!(
     FirstContact {
         /// Pinned without a word.
         Silent,
-        /// Said where a newcomer would receive keys of a room in use.
+        /// Pinned; said where a newcomer would receive keys of a room in use.
         #[default]
         Notice,
-        /// Only people in the roster.
+        /// Pinned where the roster has the person, and, if it names the identity, that one; else no room keys until the
+        /// identity is accepted.
         Roster,
     }
 );

@@ -13,9 +13,8 @@ pub(super) fn check(policy: &Policy) -> Result<(), PolicyError> {
         return Err(empty("escrow.certificates"));
     }
     restore(policy)?;
-    if policy.pins.as_ref().is_some_and(|pins| pins.first_contact == Some(FirstContact::Roster))
-        && policy.roster.is_none()
-    {
+    let first_contact = policy.pins.as_ref().and_then(|pins| pins.first_contact);
+    if first_contact == Some(FirstContact::Roster) && policy.roster.is_none() {
         return Err(contradiction("pins.first_contact", "a roster (field roster), or another value"));
     }
     integrity(policy)

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{ArmoredCertificate, Deployment, PassiveKind, Policy};
-use crate::openpgp::Certificate;
+use crate::{integrity::OverrideAllowed, openpgp::Certificate};
 
 impl Policy {
     /// Where the release manifest of a deployment lies (`integrity.url`).
@@ -22,5 +22,17 @@ impl Policy {
     #[must_use]
     pub fn passive_kinds(&self) -> &[PassiveKind] {
         self.integrity.as_ref().map_or(&[], |integrity| &integrity.passive)
+    }
+
+    /// The proof that a person may open what was refused (`integrity.override`).
+    #[must_use]
+    pub fn override_allowed(&self) -> Option<OverrideAllowed> {
+        OverrideAllowed::of(self.integrity.as_ref()?.override_.unwrap_or_default())
+    }
+
+    /// Where IT is told of what happens (`evidence.url`).
+    #[must_use]
+    pub fn evidence_url(&self) -> Option<Url> {
+        Url::parse(self.evidence.as_ref()?.url.as_str()).ok()
     }
 }

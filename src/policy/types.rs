@@ -311,7 +311,7 @@ pub struct Integrity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// What takes the daily head of the log.
+    /// What takes reports (`integrity::tell_it`).
     pub url: BaseUrl,
 }
 

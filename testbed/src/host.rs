@@ -19,6 +19,8 @@ use crate::server::Server;
 pub struct HostPageOptions {
     /// Fields that are added to `config.json` or replace the testbed's.
     pub config: Map<String, Value>,
+    /// The folder that it is served from, such as `/element`; the origin's root where it is empty.
+    pub folder: String,
 }
 
 /// A running web server for one deployment.
@@ -37,12 +39,14 @@ impl HostPage {
         if !dir.join("index.html").is_file() {
             bail!("{} is no host page and no Element Web build: it has no index.html", dir.display());
         }
+        let folder = options.folder.clone();
         let config = configuration(homeserver_url, server_name, options).to_string();
         let config = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], config) });
         // Nobody may see the files of an earlier test on the same port.
         let fresh = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let files = ServeDir::new(dir);
-        let router = Router::new().route("/config.json", config).fallback_service(files).layer(fresh);
+        let inner = Router::new().route("/config.json", config).fallback_service(files).layer(fresh);
+        let router = if folder.is_empty() { inner } else { Router::new().nest_service(&folder, inner) };
         let service = TowerToHyperService::new(router);
         let server = Server::start(move |request| {
             let service = service.clone();

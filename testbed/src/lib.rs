@@ -27,6 +27,7 @@ mod server;
 mod sks;
 mod synapse;
 mod synapse_api;
+mod tls;
 mod together;
 
 pub use gpg::{Gpg, KeyKind, KeySpec};

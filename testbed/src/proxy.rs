@@ -13,9 +13,11 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use tokio_rustls::TlsAcceptor;
 
-use crate::rules::{Action, Answer, Rule};
+use crate::rules::{Action, Answer, Begun, Rule};
 use crate::server::{Reply, Server};
+use crate::tls;
 
 /// Headers about one connection, which a proxy does not pass on.
 const OF_ONE_CONNECTION: [header::HeaderName; 5] =
@@ -77,12 +79,24 @@ impl Proxy {
     /// # Errors
     /// If no port is free.
     pub fn start(upstream: &str) -> Result<Self> {
+        Self::start_as(upstream, None)
+    }
+
+    fn start_as(upstream: &str, tls: Option<TlsAcceptor>) -> Result<Self> {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
         let upstream = upstream.trim_end_matches('/').to_owned();
         let shared = Arc::new(Shared { upstream, http, rules: Mutex::default(), log: Mutex::default() });
         let of_server = Arc::clone(&shared);
-        let server = Server::start(move |request| handle(Arc::clone(&of_server), request))?;
+        let server = Server::start_as(tls, move |request| handle(Arc::clone(&of_server), request))?;
         Ok(Self { server, shared })
+    }
+
+    /// The same over HTTPS, with a certificate that nobody vouches for.
+    ///
+    /// # Errors
+    /// If no port is free, or openssl makes no certificate.
+    pub fn start_https(upstream: &str) -> Result<Self> {
+        Self::start_as(upstream, Some(tls::acceptor()?))
     }
 
     /// The proxy's address.
@@ -184,6 +198,12 @@ impl Shared {
                     let body = answer.bytes().await?.to_vec();
                     let rewritten = rewrite(asked, Answer { status: status.as_u16(), headers, body });
                     return Ok(rewritten.into_response());
+                }
+                Action::Begin(mut answer) => {
+                    let begun = Begun(Some(std::mem::take(&mut answer.body).into()));
+                    let mut response = allow_everyone(answer, asked).into_response();
+                    *response.body_mut() = Body::new(begun);
+                    return Ok(response);
                 }
                 Action::Endless { content_type, chunk } => return Ok(endless(asked, content_type, chunk)),
             };

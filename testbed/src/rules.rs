@@ -76,6 +76,8 @@ pub enum Action {
     Delay(Duration, Box<Action>),
     /// The service answers, and the answer is changed.
     Rewrite(Rewriter),
+    /// This answer, whose body never ends: no more of it comes.
+    Begin(Answer),
     /// An answer of status 200 that never ends.
     Endless {
         /// Its type.
@@ -119,6 +121,7 @@ impl fmt::Debug for Action {
             Self::Stall => formatter.write_str("Stall"),
             Self::Delay(time, then) => write!(formatter, "Delay({time:?}, {then:?})"),
             Self::Rewrite(_) => formatter.write_str("Rewrite"),
+            Self::Begin(answer) => write!(formatter, "Begin({})", answer.status),
             Self::Endless { content_type, .. } => write!(formatter, "Endless({content_type})"),
         }
     }
@@ -188,6 +191,21 @@ impl Rule {
 impl fmt::Debug for Rule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Rule").field("name", &self.name).field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+/// A body of which the beginning comes, and then nothing.
+pub(crate) struct Begun(pub(crate) Option<Bytes>);
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None => Poll::Pending,
+        }
     }
 }
 

@@ -12,9 +12,11 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// A handler's answer: `Err` closes the connection without a word.
 pub(crate) type Reply = Result<Response<Body>, Box<dyn Error + Send + Sync>>;
@@ -22,6 +24,7 @@ pub(crate) type Reply = Result<Response<Body>, Box<dyn Error + Send + Sync>>;
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
+    scheme: &'static str,
     address: SocketAddr,
     task: JoinHandle<()>,
     network: watch::Sender<Network>,
@@ -42,6 +45,16 @@ impl Server {
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Reply> + Send + 'static,
     {
+        Self::start_as(None, handler)
+    }
+
+    /// The same, over HTTPS where there is an acceptor.
+    pub(crate) fn start_as<H, F>(tls: Option<TlsAcceptor>, handler: H) -> Result<Self>
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -49,15 +62,15 @@ impl Server {
         let task = runtime()?.spawn(async move {
             // Binding happened above; only a runtime that shuts down can refuse the listener.
             if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                accept(listener, network, handler).await;
+                accept(listener, network, tls, handler).await;
             }
         });
-        Ok(Self { address, task, network: sender })
+        Ok(Self { scheme, address, task, network: sender })
     }
 
     /// The server's address, such as `http://127.0.0.1:4711`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Cuts all connections and every new one, or lets new ones in again.
@@ -84,8 +97,23 @@ pub(crate) fn runtime() -> Result<&'static Runtime> {
     RUNTIME.as_ref().map_err(|error| anyhow!("cannot start the testbed's runtime: {error}"))
 }
 
-async fn accept<H, F>(listener: tokio::net::TcpListener, mut network: watch::Receiver<Network>, handler: H)
+async fn serve<I, H, F>(stream: I, handler: H)
 where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    // A connection that breaks is the other side's business.
+    let _ =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(handler)).await;
+}
+
+async fn accept<H, F>(
+    listener: tokio::net::TcpListener,
+    mut network: watch::Receiver<Network>,
+    tls: Option<TlsAcceptor>,
+    handler: H,
+) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
@@ -101,11 +129,16 @@ where
                     continue;
                 }
                 let _ = stream.set_nodelay(true);
-                let handler = handler.clone();
+                let (handler, tls) = (handler.clone(), tls.clone());
                 connections.spawn(async move {
-                    let service = service_fn(handler);
-                    // A connection that breaks is the other side's business.
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    match tls {
+                        None => serve(stream, handler).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, handler).await;
+                            }
+                        }
+                    }
                 });
             }
             changed = network.changed() => {

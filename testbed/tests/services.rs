@@ -109,7 +109,8 @@ async fn the_host_page_has_its_configuration_and_right_types() {
     for name in ["index.html", "a.js", "b.wasm", "c.css", "d.json"] {
         fs::write(page.path().join(name), "x").unwrap();
     }
-    let options = HostPageOptions { config: json!({"brand": "Test"}).as_object().unwrap().clone() };
+    let config = json!({"brand": "Test"}).as_object().unwrap().clone();
+    let options = HostPageOptions { config, ..HostPageOptions::default() };
     let host = HostPage::start(page.path(), "http://hs.example", "example", options).unwrap();
     let http = Client::new();
     let config: serde_json::Value =

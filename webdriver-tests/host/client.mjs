@@ -9,6 +9,7 @@
 //   open          {recoveryKey, events?}    a fresh device opens secret storage; events: [{roomId, eventId}]
 //   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room
+//   follow        {roomId? | invite?, identity?}   goes on until its stdin ends: a line for its start, one for each message
 //   state         {accessToken?}            what the server stores for the account; changes nothing
 import { commands } from "./client/commands.mjs";
 import { silence } from "./client/silence.mjs";
@@ -17,7 +18,10 @@ const [, , name, ...flags] = process.argv;
 
 async function readInput() {
     let text = "";
-    for await (const part of process.stdin) text += part;
+    for await (const part of process.stdin) {
+        text += part;
+        if (name === "follow" && text.includes("\n")) break; // its stdin stays open for as long as it is wanted
+    }
     try {
         return JSON.parse(text);
     } catch {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::{Company, Employee};
 
@@ -22,11 +23,7 @@ impl Company {
         if let (Some(input), Some(more)) = (input.as_object_mut(), more.as_object()) {
             input.extend(more.clone());
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("host/client.mjs");
-        let node = keystead_tools::node().ok().or_else(|| keystead_tools::on_path("node"));
-        let mut node = Command::new(node.context("Node is not installed: run `cargo xtask setup`")?);
-        node.arg(script).args([command, "--json"]).kill_on_drop(true);
-        let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut node = spawn(command)?;
         let mut stdin = node.stdin.take().context("Node without input")?;
         stdin.write_all(input.to_string().as_bytes()).await?;
         drop(stdin);
@@ -39,4 +36,80 @@ impl Company {
         }
         Ok(answer)
     }
+
+    /// Has somebody log in on a device that stays, and follow a room; see `follow` of `host/client.mjs`.
+    ///
+    /// # Errors
+    /// If the client says no, with its words.
+    pub async fn follow(&self, who: &Employee, more: &Value) -> Result<Follower> {
+        let mut input = json!({ "homeserver": self.synapse.url(), "user": who.localpart, "password": who.password });
+        if let (Some(input), Some(more)) = (input.as_object_mut(), more.as_object()) {
+            input.extend(more.clone());
+        }
+        let mut node = spawn("follow")?;
+        let mut stdin = node.stdin.take().context("Node without input")?;
+        stdin.write_all(format!("{input}\n").as_bytes()).await?;
+        let lines = BufReader::new(node.stdout.take().context("Node without output")?).lines();
+        let (room_id, device_id) = Default::default();
+        let mut follower = Follower { _node: node, _stdin: stdin, lines, room_id, device_id };
+        let start = follower.next().await?;
+        let text =
+            |name: &str| start[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {start}"));
+        (follower.room_id, follower.device_id) = (text("roomId")?, text("deviceId")?);
+        Ok(follower)
+    }
 }
+
+fn spawn(command: &str) -> Result<Child> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("host/client.mjs");
+    let node = keystead_tools::node().ok().or_else(|| keystead_tools::on_path("node"));
+    let mut node = Command::new(node.context("Node is not installed: run `cargo xtask setup`")?);
+    node.arg(script).args([command, "--json"]).kill_on_drop(true);
+    Ok(node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+}
+
+/// A device that follows a room; gone when this is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    _node: Child,
+    _stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// The room.
+    pub room_id: String,
+    /// The device.
+    pub device_id: String,
+}
+
+impl Follower {
+    /// Waits until the device has this message, in clear.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn reads(&mut self, words: &str) -> Result<()> {
+        loop {
+            let line = self.next().await.with_context(|| format!("waiting for {words:?}"))?;
+            if line["body"] == words {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the device has a message that it cannot read.
+    ///
+    /// # Errors
+    /// If the next one is readable, or none comes.
+    pub async fn cannot_read(&mut self) -> Result<()> {
+        let line = self.next().await?;
+        if line["readable"] == false { Ok(()) } else { bail!("the device reads {}", line["body"]) }
+    }
+
+    async fn next(&mut self) -> Result<Value> {
+        let line =
+            tokio::time::timeout(PATIENCE_OF_FOLLOWER, self.lines.next_line()).await.context("nothing came")??;
+        let line: Value = serde_json::from_str(&line.context("the client ended")?)?;
+        if line["ok"] == true { Ok(line) } else { bail!("client.mjs follow: {}", line["error"]) }
+    }
+}
+
+/// A new device is waited for ten seconds before a message goes without it.
+const PATIENCE_OF_FOLLOWER: Duration = Duration::from_secs(60);

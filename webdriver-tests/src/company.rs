@@ -130,6 +130,14 @@ impl Company {
     /// # Errors
     /// If no port is free.
     pub fn desk(&self) -> Result<Desk> {
+        self.desk_in("")
+    }
+
+    /// The same, with Element Web in a folder of its origin, such as `/element`.
+    ///
+    /// # Errors
+    /// As [`Company::desk`].
+    pub fn desk_in(&self, folder: &str) -> Result<Desk> {
         let behind = Proxy::start(self.synapse.url())?;
         // Synapse tells clients its own address when they log in: they would leave the way that we watch.
         let stay = Action::rewrite_json(|_, answer| {
@@ -140,7 +148,7 @@ impl Company {
         behind.add(Rule::when("login", |asked| asked.path.ends_with("/login"), stay));
         let homeserver = Proxy::start(&behind.url())?;
         let keyserver = Proxy::start(self.sks.url())?;
-        let options = HostPageOptions::default();
+        let options = HostPageOptions { folder: folder.to_owned(), ..HostPageOptions::default() };
         let element = HostPage::start(&self.element, &homeserver.url(), self.synapse.server_name(), options)?;
         Ok(Desk { homeserver, _behind: behind, keyserver, element })
     }
@@ -231,6 +239,18 @@ impl Company {
         Ok(())
     }
 
+    /// Has a member of a room invite somebody.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn invite(&self, who: &Employee, room_id: &str, whom: &Employee) -> Result<()> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let path = format!("/_matrix/client/v3/rooms/{room_id}/invite");
+        let body = json!({ "user_id": whom.user_id });
+        self.synapse.call(Method::POST, &path, Some(&puppet.access_token), Some(&body)).await?.ok()?;
+        Ok(())
+    }
+
     /// How many room keys a person's backup has.
     ///
     /// # Errors
@@ -247,13 +267,21 @@ impl Company {
     /// # Errors
     /// If there are none.
     pub async fn identity(&self, who: &Employee) -> Result<Value> {
-        let puppet = self.synapse.login_as(&who.user_id).await?;
-        let body = json!({ "device_keys": { who.user_id.as_str(): [] } });
-        let path = "/_matrix/client/v3/keys/query";
-        let keys = self.synapse.call(Method::POST, path, Some(&puppet.access_token), Some(&body)).await?.ok()?;
+        let keys = self.published_keys(who).await?;
         let of = |kind: &str| keys[kind][who.user_id.as_str()]["keys"].clone();
         ensure!(of("master_keys").is_object(), "the account has no identity");
         Ok(json!([of("master_keys"), of("self_signing_keys"), of("user_signing_keys")]))
+    }
+
+    /// All that the homeserver publishes of a person's keys: the answer to a keys query.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn published_keys(&self, who: &Employee) -> Result<Value> {
+        let puppet = self.synapse.login_as(&who.user_id).await?;
+        let body = json!({ "device_keys": { who.user_id.as_str(): [] } });
+        let path = "/_matrix/client/v3/keys/query";
+        self.synapse.call(Method::POST, path, Some(&puppet.access_token), Some(&body)).await?.ok()
     }
 
     /// The documents about secrets that an account has: secret storage, what is in it, sealed recoveries. Empty ones, which

@@ -7,6 +7,7 @@ pub mod browser;
 pub mod client;
 mod company;
 pub mod element;
+mod guarded;
 pub mod rows;
 pub mod search;
 mod status;
@@ -14,5 +15,6 @@ mod until;
 
 pub use browser::{Browser, BrowserKind, BrowserOptions, Extension, Profile};
 pub use company::{Company, Desk, Employee};
+pub use guarded::{Guarded, Site, Term};
 pub use status::{Deployment, Progress, State, Status};
 pub use until::{PATIENCE, until};

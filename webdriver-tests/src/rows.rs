@@ -29,17 +29,30 @@ pub struct Row<'c> {
 
 /// All rows of a binary.
 #[derive(Default)]
-pub struct Rows<'c>(Vec<Row<'c>>);
+pub struct Rows<'c> {
+    rows: Vec<Row<'c>>,
+    shared: usize,
+}
 
 impl<'c> Rows<'c> {
     /// Adds a row.
     pub fn add(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
-        self.0.push(Row { name: name.to_owned(), kind, alone: false, doing: Box::pin(doing) });
+        self.rows.push(Row { name: name.to_owned(), kind, alone: false, doing: Box::pin(doing) });
     }
 
     /// Adds a row that runs while no other does: it measures time.
     pub fn add_alone(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
-        self.0.push(Row { name: name.to_owned(), kind, alone: true, doing: Box::pin(doing) });
+        self.rows.push(Row { name: name.to_owned(), kind, alone: true, doing: Box::pin(doing) });
+    }
+
+    /// Adds a row about what the browsers have in common. With `KEYSTEAD_SHARE` set they take these by turns, so that each
+    /// runs in one of them.
+    pub fn add_shared(&mut self, kind: BrowserKind, name: &str, doing: impl Future<Output = Result<()>> + 'c) {
+        let turn = BrowserKind::ALL[self.shared % BrowserKind::ALL.len()];
+        self.shared += 1;
+        if turn == kind || !shares() {
+            self.add(kind, name, doing);
+        }
     }
 }
 
@@ -63,8 +76,8 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
     for kind in kinds {
         let mut rows = Rows::default();
         add.clone()(&company, kind, &mut rows);
-        rows.0.retain(|row| wanted.is_empty() || wanted.iter().any(|part| row.name.contains(part)));
-        let (alone, together): (Vec<_>, Vec<_>) = rows.0.into_iter().partition(|row| row.alone);
+        rows.rows.retain(|row| wanted.is_empty() || wanted.iter().any(|part| row.name.contains(part)));
+        let (alone, together): (Vec<_>, Vec<_>) = rows.rows.into_iter().partition(|row| row.alone);
         outcomes.push(run_lane(&RefCell::new(alone.into())).await);
         tables.push(RefCell::new(together.into()));
     }
@@ -74,6 +87,10 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
     let (passed, failed) = outcomes.into_iter().fold((0, 0), |(p, f), (passed, failed)| (p + passed, f + failed));
     println!("{name}: {passed} passed, {failed} failed, {:.1} s", started.elapsed().as_secs_f64());
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn shares() -> bool {
+    std::env::var_os("KEYSTEAD_SHARE").is_some_and(|value| !value.is_empty())
 }
 
 /// The arguments that are parts of names; those of Rust's own test runner are passed over.

@@ -31,6 +31,9 @@ pub struct Deployment {
     pub permitted: bool,
     /// How far things are.
     pub progress: Progress,
+    /// The people whose keys are not as they were.
+    #[serde(default)]
+    pub people: Vec<Value>,
 }
 
 /// How far a first set-up is.

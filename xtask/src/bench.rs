@@ -16,6 +16,8 @@ use crate::{Browser, paths, run, size};
 pub(crate) enum Bench {
     /// First set-up beside Element Web alone, and its requests beside a plain client's.
     Bootstrap,
+    /// The login form of a page whose code is guarded, beside one that is not.
+    Load,
     /// Listing the files of an Element Web release beside sha256sum.
     Manifest,
     /// Restores after a login, in the same browser and in a new one, beside matrix-js-sdk's own.
@@ -81,6 +83,10 @@ pub(crate) fn bench(wanted: &Wanted) -> Result<()> {
         None => cargo.env_remove("KEYSTEAD_BROWSER"),
     };
     cargo.env_remove("KEYSTEAD_DIST").env_remove("KEYSTEAD_ELEMENT_WEB");
+    // Only there is a real Element Web worth its time.
+    if let (Some(folder), [Bench::Load]) = (&wanted.element_web, &*wanted.benches) {
+        cargo.env("KEYSTEAD_ELEMENT_WEB", folder.canonicalize()?);
+    }
     run::loud(cargo.current_dir(paths::root()))
 }
 

@@ -67,7 +67,8 @@ pub(crate) fn build_with(profile: Profile, sites: &[Pattern]) -> Result<()> {
     report.step("background", || background(profile, &stage.join("background")))?;
     report.step("pages", || pages(profile, &stage.join("pages")))?;
     fs::write(stage.join("libraries.txt"), licences::text()?)?;
-    hook(&stage.join("hook.js"))?;
+    closure("hook", &HOOK, &stage.join("hook.js"))?;
+    closure("hold", &HOLD, &stage.join("hold.js"))?;
     for browser in Browser::ALL {
         report.step(&format!("dist/{}", browser.name()), || assemble(browser, &stage, sites))?;
     }
@@ -151,17 +152,20 @@ fn pages(profile: Profile, out: &Path) -> Result<()> {
 }
 
 /// The page hook's parts, in their order.
-const HOOK: [&str; 5] = ["locals", "port", "bridge", "session", "commands"];
+const HOOK: [&str; 6] = ["locals", "port", "bridge", "session", "wire", "commands"];
 
-/// Makes one closure of the page hook's parts: in the page's world nothing of it may have a name that the page can use.
-fn hook(out: &Path) -> Result<()> {
+/// The parts of what builds documents, in their order.
+const HOLD: [&str; 5] = ["locals", "port", "files", "workers", "build"];
+
+/// Makes one closure of a script's parts: in the page's world nothing of it may have a name that the page can use.
+fn closure(folder: &str, parts: &[&str], out: &Path) -> Result<()> {
     let mut whole = String::from("(() => {\n\"use strict\";\n");
-    for part in HOOK {
-        let part = paths::root().join(format!("extension/hook/{part}.js"));
+    for part in parts {
+        let part = paths::root().join(format!("extension/{folder}/{part}.js"));
         whole += &fs::read_to_string(&part).with_context(|| format!("cannot read {}", part.display()))?;
     }
     whole += "})();\n";
-    fs::write(out, whole).context("cannot write the page hook")
+    fs::write(out, whole).with_context(|| format!("cannot write {}", out.display()))
 }
 
 /// Puts one browser's extension together beside its final place, and moves it there.
@@ -175,6 +179,7 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
         (root.join("manifest.json"), "manifest.json"),
         (root.join("extension/js"), "js"),
         (stage.join("hook.js"), "js/hook.js"),
+        (stage.join("hold.js"), "js/hold.js"),
         (root.join("static/icons"), "icons"),
         (root.join("static/_locales"), "_locales"),
         (root.join("static/policy.managed.json"), "policy.managed.json"),
@@ -185,12 +190,13 @@ fn assemble(browser: Browser, stage: &Path, sites: &[Pattern]) -> Result<()> {
     for (from, to) in parts {
         copy(&from, &whole.join(to))?;
     }
+    let path = whole.join("manifest.json");
+    let mut manifest = Manifest::read(&path)?;
+    manifest.permit(browser);
     if !sites.is_empty() {
-        let path = whole.join("manifest.json");
-        let mut manifest = Manifest::read(&path)?;
         manifest.grant(sites);
-        manifest.write(&path)?;
     }
+    manifest.write(&path)?;
     let place = paths::dist().join(browser.name());
     if place.exists() {
         fs::remove_dir_all(&place)?;

@@ -33,6 +33,23 @@ impl Manifest {
         self.0["host_permissions"] = json!(sites.iter().map(Pattern::as_str).collect::<Vec<_>>());
     }
 
+    /// Asks for what this browser alone has: guarding a page's code is another thing in each.
+    pub(crate) fn permit(&mut self, browser: Browser) {
+        let own: &[&str] = match browser {
+            Browser::Chromium => &["browsingData", "declarativeNetRequestWithHostAccess"],
+            Browser::Firefox => &[
+                "browsingData",
+                "webRequest",
+                "webRequestBlocking",
+                "webRequestFilterResponse",
+                "webRequestFilterResponse.serviceWorkerScript",
+            ],
+        };
+        if let Some(permissions) = self.0["permissions"].as_array_mut() {
+            permissions.extend(own.iter().map(|name| json!(name)));
+        }
+    }
+
     /// The extension's version.
     pub(crate) fn version(&self) -> Result<&str> {
         self.0["version"].as_str().context("the manifest names no version")

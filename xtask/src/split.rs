@@ -1,5 +1,5 @@
-//! Divides the background's module: what the browser compiles at every start of the background, and OpenPGP, which an
-//! ordinary start does not need.
+//! Divides the background's module: what the browser compiles at every start of the background, and what an ordinary start
+//! does not need: OpenPGP, and the parts of the core that are about other things than set-up and the secret-storage bridge.
 //!
 //! Both parts share memory, table and globals. The first part has a short function in the place of each function of the
 //! second that it calls: it has the second part loaded, by its one import, and calls what that put into the table. So
@@ -30,8 +30,14 @@ const LATER: [&str; 13] = [
     "regex_syntax",
     "chrono",
 ];
-/// The core's own part of it.
-const OF_THE_CORE: (&str, &str) = ("keystead_core", "::openpgp::");
+/// Our own parts that are not: crates, and modules of them.
+const OWN: [(&str, &str); 5] = [
+    ("keystead_core", "::gnupg::"),
+    ("keystead_core", "::openpgp::"),
+    ("keystead_core", "::pins::"),
+    ("keystead_core", "::rotate::"),
+    ("keystead_extension", "::pins::"),
+];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
 
@@ -104,10 +110,10 @@ fn is_named(module: &Module, function: FunctionId) -> bool {
     if let (true, Some(dropped)) = (krate == DROPS.0, path.strip_prefix(DROPS.1)) {
         (krate, path) = owner(dropped);
     }
-    LATER.contains(&krate) || (krate == OF_THE_CORE.0 && path.starts_with(OF_THE_CORE.1))
+    LATER.contains(&krate) || OWN.iter().any(|(own, module)| krate == *own && path.starts_with(module))
 }
 
-/// Does the name of a function have to do with OpenPGP at all?
+/// Does the name of a function have to do with anything of that?
 fn is_related(module: &Module, function: FunctionId) -> bool {
     let name = module.funcs.get(function).name.as_deref().unwrap_or_default();
     LATER.iter().any(|krate| name.contains(&format!("{krate}["))) || is_named(module, function)

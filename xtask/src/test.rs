@@ -134,6 +134,11 @@ fn e2e(wanted: &Wanted, browser: Browser) -> Result<()> {
         cargo.args(["--test", name]);
     }
     cargo.env("KEYSTEAD_BROWSER", browser.name());
+    // Where everything runs in both browsers, rows that are about neither run in one of them.
+    match wanted.part.is_none() && wanted.browser.is_none() {
+        true => cargo.env("KEYSTEAD_SHARE", "1"),
+        false => cargo.env_remove("KEYSTEAD_SHARE"),
+    };
     element(wanted, &mut cargo)?;
     cargo.args(["--", "--test-threads", "1"]);
     run::loud(&mut cargo)

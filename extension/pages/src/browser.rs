@@ -16,7 +16,7 @@ use keystead_core::{
     secret::SecretText,
     status::{PageRequest, Refusal, Reply},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{HtmlAnchorElement, Response};
@@ -90,7 +90,7 @@ pub(crate) enum NotDone {
 ///
 /// # Errors
 /// [`NotDone`]
-pub(crate) async fn ask<A: DeserializeOwned>(request: &PageRequest) -> Result<A, NotDone> {
+pub(crate) async fn ask<A: DeserializeOwned>(request: &impl Serialize) -> Result<A, NotDone> {
     let none = NotDone::NoAnswer;
     let message = serde_json::to_string(request).map_err(|_| none)?;
     let message = JSON::parse(&message).map_err(|_| none)?;
@@ -287,7 +287,12 @@ pub(crate) fn save_file(name: &str, kind: &str, content: &str) {
     Timeout::new(10_000, move || drop(url)).forget();
 }
 
-/// The location's hash, with its `#`.
+/// Leaves for another page; the way back does not lead here.
+pub(crate) fn go_to(url: &str) {
+    let _ = gloo::utils::window().location().replace(url);
+}
+
+/// The location's hash.
 pub(crate) fn location_hash() -> String {
     gloo::utils::window().location().hash().unwrap_or_default()
 }

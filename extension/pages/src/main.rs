@@ -28,6 +28,7 @@ fn main() {
             Route::Recover(origin) => view::recover::show(stage, origin).await,
             Route::Phone(origin) => view::phone::show(&stage, &origin).await,
             Route::Drill(origin) => view::drill::show(stage, origin).await,
+            Route::Refused(origin) => view::refused::show(stage, origin).await,
         }
     });
 }

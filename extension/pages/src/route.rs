@@ -1,5 +1,5 @@
 //! Which view is wanted: `#popup` (also without a hash), `#options`, `#confirm?origin=…`, `#keep?origin=…`,
-//! `#recover?origin=…`, `#phone?origin=…`, `#drill?origin=…`.
+//! `#recover?origin=…`, `#phone?origin=…`, `#drill?origin=…`, `#refused?origin=…`.
 
 use keystead_core::ident::Origin;
 
@@ -20,6 +20,8 @@ pub(crate) enum Route {
     Phone(Origin),
     /// Test the backup.
     Drill(Origin),
+    /// What was served is not to run.
+    Refused(Origin),
 }
 
 impl Route {
@@ -38,6 +40,7 @@ impl Route {
             ("recover", Some(origin)) => Self::Recover(origin),
             ("phone", Some(origin)) => Self::Phone(origin),
             ("drill", Some(origin)) => Self::Drill(origin),
+            ("refused", Some(origin)) => Self::Refused(origin),
             _ => Self::Popup,
         }
     }
@@ -57,6 +60,7 @@ impl Route {
             Self::Recover(origin) => about("recover", origin),
             Self::Phone(origin) => about("phone", origin),
             Self::Drill(origin) => about("drill", origin),
+            Self::Refused(origin) => about("refused", origin),
         }
     }
 }
@@ -68,8 +72,8 @@ mod tests {
     #[test]
     fn every_view_has_a_hash_that_leads_to_it() {
         let origin = Origin::parse("http://localhost:8080").unwrap();
-        let about =
-            [Route::Confirm, Route::Keep, Route::Recover, Route::Phone, Route::Drill].map(|view| view(origin.clone()));
+        let about = [Route::Confirm, Route::Keep, Route::Recover, Route::Phone, Route::Drill, Route::Refused]
+            .map(|view| view(origin.clone()));
         for route in [Route::Popup, Route::Options].into_iter().chain(about) {
             assert_eq!(Route::parse(&route.hash()), route);
         }

@@ -12,6 +12,15 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = postMessage)]
     fn post_message(this: &Port, message: &JsValue) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &Port) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn sender(this: &Port) -> JsValue;
+
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "tabs"], js_name = update)]
+    async fn tabs_update(tab: f64, properties: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_namespace = ["chrome", "runtime"], js_name = getURL)]
+    fn own_url(path: &str) -> String;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "managed"], js_name = get)]
     async fn managed_get(keys: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "management"], js_name = getSelf)]
@@ -60,6 +69,17 @@ pub(crate) fn from_js(value: &JsValue) -> Value {
 }
 
 impl Port {
+    /// What the content script named the connection.
+    pub(crate) fn label(&self) -> String {
+        self.name().unwrap_or_default()
+    }
+
+    /// The tab that the content script runs in.
+    pub(crate) fn tab(&self) -> Option<u32> {
+        let tab = from_js(&self.sender())["tab"]["id"].as_u64();
+        tab.and_then(|tab| tab.try_into().ok())
+    }
+
     /// Sends a message; one to a port that is gone is dropped.
     pub(crate) fn send(&self, message: &Value) {
         let _ = self.post_message(&to_js(message));
@@ -98,21 +118,36 @@ pub(crate) async fn restart() {
     let _ = runtime_reload();
 }
 
-/// Registers the page hook and the relay for exactly these match patterns.
-pub(crate) async fn register_page_scripts(patterns: &[String]) -> Result<(), JsValue> {
+/// Registers the page hook and the relay for exactly these match patterns, and for some of them what builds documents.
+pub(crate) async fn register_page_scripts(patterns: &[String], built: &[String]) -> Result<(), JsValue> {
     // Scripts of one extension run in the order of their ids: the hook must be there before its port is offered.
-    let wanted = serde_json::json!([
+    let mut wanted = serde_json::json!([
         { "id": "a-hook", "js": ["js/hook.js"], "world": "MAIN", "matches": patterns, "runAt": "document_start",
           "persistAcrossSessions": true },
-        { "id": "b-relay", "js": ["js/cover.js", "js/relay.js"], "world": "ISOLATED", "matches": patterns, "runAt": "document_start",
-          "persistAcrossSessions": true },
+        { "id": "b-relay", "world": "ISOLATED",
+          "js": ["js/cover.js", "js/notice-style.js", "js/notice.js", "js/badge.js", "js/relay.js"],
+          "matches": patterns, "runAt": "document_start", "persistAcrossSessions": true },
     ]);
+    let first = serde_json::json!([
+        { "id": "0-hold", "js": ["js/hold.js"], "world": "MAIN", "matches": built, "runAt": "document_start",
+          "allFrames": true, "persistAcrossSessions": true },
+        { "id": "1-hold-port", "js": ["js/hold-port.js"], "world": "ISOLATED", "matches": built, "runAt": "document_start",
+          "allFrames": true, "persistAcrossSessions": true },
+    ]);
+    if let (Value::Array(wanted), Value::Array(first), false) = (&mut wanted, first, built.is_empty()) {
+        wanted.extend(first);
+    }
     let present = from_js(&registered_scripts().await?);
-    let matches = |script: &Value| script.get("matches").cloned().unwrap_or(Value::Null);
-    let present = present.as_array().cloned().unwrap_or_default();
-    if present.len() == 2 && present.iter().all(|s| matches(s) == Value::from(patterns.to_vec())) {
+    let matches = |scripts: &Value| -> Vec<(Value, Value)> {
+        let each = |script: &Value| (script["id"].clone(), script["matches"].clone());
+        let mut all: Vec<_> = scripts.as_array().into_iter().flatten().map(each).collect();
+        all.sort_by(|(a, _), (b, _)| a.as_str().cmp(&b.as_str()));
+        all
+    };
+    if matches(&present) == matches(&wanted) {
         return Ok(());
     }
+    let present = present.as_array().cloned().unwrap_or_default();
     if !present.is_empty() {
         unregister_scripts(&JsValue::UNDEFINED).await?;
     }
@@ -166,6 +201,22 @@ pub(crate) async fn note_once(key: &str) -> bool {
     let known = session_get(&key.into()).await.map(|found| from_js(&found)).unwrap_or_default();
     let news = known.get(key).is_none();
     news && session_set(&to_js(&serde_json::json!({ key: true }))).await.is_ok()
+}
+
+/// What was noted for as long as the browser runs; `null` where nothing was.
+pub(crate) async fn session_read(key: &str) -> Value {
+    let known = session_get(&key.into()).await.map(|found| from_js(&found)).unwrap_or_default();
+    known.get(key).cloned().unwrap_or_default()
+}
+
+/// Notes something for as long as the browser runs.
+pub(crate) async fn session_write(key: &str, value: &Value) {
+    let _ = session_set(&to_js(&serde_json::json!({ key: value }))).await;
+}
+
+/// Has a tab show a page of the extension's own folder.
+pub(crate) async fn go_to_own(tab: u32, path: &str) {
+    let _ = tabs_update(tab.into(), &to_js(&serde_json::json!({ "url": own_url(path) }))).await;
 }
 
 /// Has the browser start the background at a time, if it does not run by then.

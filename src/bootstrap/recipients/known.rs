@@ -7,7 +7,8 @@
 use super::{End, Scene};
 use crate::{
     bootstrap::record::{AccountRecord, RecordError},
-    ident::{EmailAddress, Fingerprint},
+    effect::Io,
+    ident::{EmailAddress, Fingerprint, Origin},
     openpgp::Certificate,
 };
 
@@ -69,15 +70,16 @@ pub(super) async fn note(
 
 /// Keeps which of the organisation's certificates are revoked.
 pub(super) async fn note_revoked(
-    scene: &Scene<'_>,
+    io: &Io,
+    origin: &Origin,
     record: &mut AccountRecord,
     certificates: &[Certificate],
-) -> Result<(), End> {
+) -> Result<(), RecordError> {
     let revoked: Vec<_> = certificates.iter().filter(|c| c.is_revoked()).map(Certificate::fingerprint).collect();
     if revoked.iter().any(|certificate| !record.revoked.contains(certificate)) {
         let noted =
             |record: &mut AccountRecord| revoked.iter().for_each(|certificate| record.note_revoked(certificate, true));
-        record.change(scene.io, &scene.setup.origin, noted).await?;
+        record.change(io, origin, noted).await?;
     }
     Ok(())
 }

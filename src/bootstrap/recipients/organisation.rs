@@ -3,14 +3,18 @@
 //! Threat: an escrow, certifier's or signer's key that was stolen and revoked, while browsers go on with the copy in the
 //! policy. So each is asked for at the key servers before it is used; a server that does not answer changes nothing.
 
+use url::Url;
+
 use super::{End, Scene, known, stop};
 use crate::{
-    bootstrap::record::AccountRecord,
-    directory,
-    error::Code,
+    bootstrap::record::{AccountRecord, RecordError},
+    directory::{self, DirectoryConfig},
+    effect::Io,
+    error::{Code, Coded},
+    ident::{Origin, UserId},
     openpgp::{AcceptanceRule, Certificate, RecipientAccepted},
-    policy::ArmoredCertificate,
-    signed::{self, Person, Roster},
+    policy::{ArmoredCertificate, Policy},
+    signed::{self, Fetched, Person, Roster},
     status::{Progress, Role},
 };
 
@@ -78,20 +82,61 @@ async fn up_to_date(
     certificates: Vec<Certificate>,
 ) -> Result<Vec<Certificate>, End> {
     let config = scene.setup.policy.directory_config();
-    let certificates = directory::refresh(scene.io, &config, certificates).await;
-    known::note_revoked(scene, record, &certificates).await?;
+    Ok(refresh(scene.io, &scene.setup.origin, &config, record, certificates).await?)
+}
+
+async fn refresh(
+    io: &Io,
+    origin: &Origin,
+    config: &DirectoryConfig,
+    record: &mut AccountRecord,
+    certificates: Vec<Certificate>,
+) -> Result<Vec<Certificate>, RecordError> {
+    let certificates = directory::refresh(io, config, certificates).await;
+    known::note_revoked(io, origin, record, &certificates).await?;
     Ok(certificates)
+}
+
+/// Where the organisation's list of people lies, and who may sign it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterSource {
+    url: Url,
+    signers: Vec<ArmoredCertificate>,
+    directory: DirectoryConfig,
+}
+
+impl RosterSource {
+    /// As the policy has it for a deployment; `None` where it has none.
+    #[must_use]
+    pub fn of(policy: &Policy, origin: &Origin) -> Option<Self> {
+        let url = policy.deployment(origin).and_then(|deployment| policy.roster_url(deployment))?;
+        let signers = policy.roster.as_ref()?.signers.clone();
+        Some(Self { url, signers, directory: policy.directory_config() })
+    }
+
+    /// Reads the roster, with signers that were never seen revoked.
+    ///
+    /// # Errors
+    /// As [`signed::fetch`]; the code of a [`RecordError`].
+    pub async fn read(&self, io: &Io, origin: &Origin, user: &UserId) -> Result<Fetched<Roster>, Code> {
+        let code = |error: RecordError| error.code();
+        let mut record = AccountRecord::load(io, origin, user).await.map_err(code)?;
+        let signers = ArmoredCertificate::all(&self.signers);
+        let mut signers = refresh(io, origin, &self.directory, &mut record, signers).await.map_err(code)?;
+        signers.retain(|signer| !record.revoked.contains(&signer.fingerprint()));
+        signed::fetch(io, &self.url, &signers, origin).await
+    }
 }
 
 /// The account's entry in the roster, if the policy names a roster.
 pub(crate) async fn roster_entry(scene: &Scene<'_>) -> Result<Option<Person>, End> {
-    if scene.setup.policy.roster.is_none() {
+    let setup = scene.setup;
+    if setup.policy.roster.is_none() {
         return Ok(None);
     }
-    let mut record = AccountRecord::load(scene.io, &scene.setup.origin, &scene.setup.user_id).await?;
-    let mut signers = up_to_date(scene, &mut record, signers(scene)).await?;
-    signers.retain(|signer| !record.revoked.contains(&signer.fingerprint()));
-    person(scene, &signers, &mut Progress::default()).await
+    let source = RosterSource::of(&setup.policy, &setup.origin).ok_or_else(|| stop(Code::PolValue))?;
+    let fetched = source.read(scene.io, &setup.origin, &setup.user_id).await.map_err(stop)?;
+    Ok(fetched.document.body.person(&setup.user_id).cloned())
 }
 
 async fn person(scene: &Scene<'_>, signers: &[Certificate], progress: &mut Progress) -> Result<Option<Person>, End> {

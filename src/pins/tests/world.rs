@@ -1,18 +1,29 @@
 //! A homeserver, a store and a client in memory, and people with real keys.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
-    effect::{Answer, Effect, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand},
+    bootstrap::{recipients::RosterSource, record::AccountRecord},
+    effect::{
+        Answer, Effect, HttpRequest, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand, Target,
+        TransportError,
+    },
     error::Coded,
-    ident::{Origin, UserId},
+    ident::{DeviceId, Origin, RoomId, UserId},
     identity::{PublicKey, derive_public, sign_json},
     matrix::base64,
-    pins::{Book, Contact, Decision, PersonView, decide, gate},
-    policy::Pins,
+    openpgp::{SecretCertificate, sign_detached},
+    pins::{Book, Contact, Decision, PersonView, decide, gate, look, settle},
+    policy::{Pins, Policy},
     secret::SecretBytes,
+    signed::{Roster, Written},
     store::{MemoryStore, Store},
     time::UnixMillis,
 };
@@ -81,6 +92,14 @@ impl Person {
         self.devices.insert(id.to_owned(), signed(device, &self.user, &by));
     }
 
+    pub(super) fn rename_device(&mut self, id: &str) {
+        self.devices[id]["unsigned"] = json!({ "device_display_name": "A new name" });
+    }
+
+    pub(super) fn remove_device(&mut self, id: &str) {
+        self.devices.remove(id);
+    }
+
     /// What an honest homeserver answers.
     pub(super) fn answer(&self) -> Value {
         let key = |usage: &str, byte| {
@@ -106,6 +125,37 @@ pub(super) struct World {
     now: UnixMillis,
     answers: VecDeque<Value>,
     discarded: usize,
+    people: BTreeMap<String, Value>,
+    longest: usize,
+    pub(super) asked: usize,
+    /// Who is in which room, by the client's word; `None`: it does not say.
+    pub(super) rooms: Option<BTreeMap<&'static str, Vec<UserId>>>,
+    /// What lies on the organisation's web host.
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+const ROSTER: &str = "https://it.example.org/roster.json";
+
+/// A roster as IT publishes it.
+pub(super) struct Published<'a> {
+    pub(super) serial: u64,
+    pub(super) people: &'a [(&'a str, Option<&'a PublicKey>, Option<UnixMillis>)],
+    /// Whose key signs it.
+    pub(super) signer: &'a str,
+    pub(super) deployment: &'a str,
+    pub(super) holds: Duration,
+}
+
+impl Default for Published<'_> {
+    fn default() -> Self {
+        let (deployment, holds) = ("https://chat.example.org", Duration::from_secs(30 * 86_400));
+        Self { serial: 1, people: &[], signer: "signer", deployment, holds }
+    }
+}
+
+fn signing_key(name: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/signed/keys");
+    fs::read_to_string(folder.join(format!("{name}.asc"))).unwrap()
 }
 
 fn origin() -> Origin {
@@ -124,7 +174,9 @@ impl World {
     pub(super) fn new() -> Self {
         let (store, pins) = Default::default();
         let answers = VecDeque::from([json!({ "device_keys": {} })]);
-        let mut world = Self { store, book: None, pins, now: UnixMillis(1_700_000_000_000), answers, discarded: 0 };
+        let now = UnixMillis(1_800_000_000_000);
+        let (people, longest, asked, discarded, rooms, files) = Default::default();
+        let mut world = Self { store, book: None, pins, now, answers, discarded, people, longest, asked, rooms, files };
         world.reopen();
         world
     }
@@ -174,7 +226,34 @@ impl World {
                 self.discarded += 1;
                 Answer::Page(PageAnswer::Done)
             }
+            Effect::Store(StoreCommand::Get(key)) => Answer::Record(ready(self.store.get(&key)).unwrap()),
+            Effect::Store(StoreCommand::Replace { key, old, new }) => {
+                Answer::Replaced(ready(self.store.replace(&key, old.as_deref(), &new)).unwrap())
+            }
+            Effect::Page(PageCommand::WhoIsIn { users, rooms }) => {
+                let Some(in_rooms) = &self.rooms else { return Answer::Page(PageAnswer::Gone) };
+                let members = |room: &RoomId| in_rooms.get(room.as_str()).into_iter().flatten();
+                let is_in = |user: &UserId| rooms.iter().flat_map(members).any(|member| member == user);
+                Answer::Page(PageAnswer::In { users: users.into_iter().filter(is_in).collect() })
+            }
+            Effect::Http(requests) if matches!(requests[0].target, Target::Url(_)) => {
+                let file = |request: &HttpRequest| {
+                    let Target::Url(url) = &request.target else { return Err(TransportError::Unreachable) };
+                    let body = self.files.get(url.as_str()).cloned().ok_or(TransportError::Unreachable)?;
+                    Ok(HttpResponse { status: 200, content_type: String::new(), retry_after_ms: None, body })
+                };
+                Answer::Http(requests.iter().map(file).collect())
+            }
             Effect::Http(requests) => {
+                if !self.people.is_empty() {
+                    self.asked += requests.len();
+                    let response = |request| {
+                        let answer = self.answer_for(request).ok_or(TransportError::TooLarge)?;
+                        let body = answer.to_string().into_bytes();
+                        Ok(HttpResponse { status: 200, content_type: String::new(), retry_after_ms: None, body })
+                    };
+                    return Answer::Http(requests.iter().map(response).collect());
+                }
                 let answer = match self.answers.len() {
                     1 => self.answers[0].to_string(),
                     _ => self.answers.pop_front().unwrap().to_string(),
@@ -191,17 +270,107 @@ impl World {
 
     /// The page gets this answer; the codes of what it means.
     pub(super) fn observe(&mut self, answer: &Value) -> Vec<&'static str> {
+        let users = |field: &str| answer[field].as_object().into_iter().flat_map(|users| users.keys());
+        let asked = users("device_keys").chain(users("master_keys")).map(|user| UserId::parse(user).unwrap()).collect();
+        self.observe_asked(answer, &asked)
+    }
+
+    /// The same, to a query for other people.
+    pub(super) fn observe_asked(&mut self, answer: &Value, asked: &BTreeSet<UserId>) -> Vec<&'static str> {
         let (text, pins) = (answer.to_string(), self.pins.clone());
         self.run(async |io, book| {
             let book = book.as_mut().unwrap();
-            let verdicts = book.observe(io, &pins, &text, Contact::Plain).await.unwrap();
+            let verdicts = book.observe(io, &pins, &text, asked, Contact::Plain).await.unwrap();
             book.release(io, &pins).await.unwrap();
             verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect()
         })
     }
 
-    pub(super) fn observe_own(&mut self) {
-        self.observe(&Person::new("@ann:a", 50).answer());
+    /// This browser proves the owner's identity.
+    pub(super) fn prove(&mut self, own: &Person) {
+        let mut record = AccountRecord::new(owner());
+        record.master_key = Some(*own.master());
+        let text = record.to_text().unwrap();
+        ready(self.store.put_all(&[(AccountRecord::store_key(&origin(), &owner()), text)])).unwrap();
+        let pins = self.pins.clone();
+        self.run(async |io, book| book.as_mut().unwrap().look(io, &pins).await.unwrap());
+    }
+
+    /// The client sends a message to a room.
+    pub(super) fn writes_to(&mut self, room: &str) {
+        let room = RoomId::parse(room).unwrap();
+        self.run(async |io, book| book.as_mut().unwrap().use_room(io, room).await.unwrap());
+    }
+
+    /// The policy names a roster, which this key's owner may sign.
+    pub(super) fn trust(&mut self, signer: &str) {
+        let policy = json!({
+            "deployments": [{
+                "origin": origin(), "homeserver": "https://matrix.example.org", "server_name": "example.org",
+            }],
+            "directory": { "wkd": true },
+            "roster": { "url": ROSTER, "signers": [signing_key(signer)] },
+        });
+        let policy = Policy::parse(&policy).unwrap();
+        self.book.as_mut().unwrap().trust_roster(RosterSource::of(&policy, &origin()));
+    }
+
+    /// IT publishes a roster.
+    pub(super) fn publish(&mut self, roster: &Published<'_>) {
+        let person = |(user, master, since): &(&str, Option<&PublicKey>, Option<UnixMillis>)| {
+            let email = format!("{}@example.org", UserId::parse(user).unwrap().localpart());
+            let fingerprint = "00678DC98E2C2CE3AF94C8DD31BE56E5328EE4AB";
+            let mut person = json!({ "matrix_id": user, "email": email, "fingerprint": fingerprint });
+            if let Some(master) = master {
+                person["master_key"] = master.to_base64().into();
+            }
+            if let Some(since) = since {
+                person["since"] = since.0.into();
+            }
+            serde_json::from_value(person).unwrap()
+        };
+        let people = Roster::new(roster.people.iter().map(person).collect()).unwrap();
+        let (issued, deployment) = (self.now, Origin::parse(roster.deployment).unwrap());
+        let expires = issued.plus(roster.holds);
+        let document = Written::make(deployment, roster.serial, issued, expires, &people).unwrap().bytes;
+        let secret = SecretCertificate::parse(signing_key(&format!("{}.sec", roster.signer)).as_bytes(), None).unwrap();
+        let signature = sign_detached(&document, &secret, issued).unwrap();
+        self.files.insert(ROSTER.into(), document);
+        self.files.insert(format!("{ROSTER}.asc"), signature.into_bytes());
+    }
+
+    /// As at the start of the background.
+    pub(super) fn look(&mut self) {
+        let pins = self.pins.clone();
+        self.run(async |io, book| look(io, book.as_mut().unwrap(), &pins).await.unwrap());
+    }
+
+    /// Time passes.
+    pub(super) fn wait(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+    }
+
+    /// The homeserver has these people, and answers nothing that is longer than this.
+    pub(super) fn homeserver_of(&mut self, people: &[&Person], longest: usize) {
+        self.people = people.iter().map(|person| (person.user.as_str().to_owned(), person.answer())).collect();
+        self.longest = longest;
+    }
+
+    /// It has something else of one of them.
+    pub(super) fn homeserver_has(&mut self, person: &Person) {
+        self.people.insert(person.user.as_str().to_owned(), person.answer());
+    }
+
+    fn answer_for(&self, request: &HttpRequest) -> Option<Value> {
+        let query: Value = serde_json::from_str(request.body.as_deref().unwrap()).unwrap();
+        let mut answer = json!({ "device_keys": {}, "master_keys": {}, "self_signing_keys": {} });
+        for user in query["device_keys"].as_object().unwrap().keys() {
+            let Some(one) = self.people.get(user) else { continue };
+            for (field, of_all) in answer.as_object_mut().unwrap() {
+                of_all[user] = one[field][user].clone();
+            }
+        }
+        (answer.to_string().len() <= self.longest).then_some(answer)
     }
 
     /// What the homeserver answers us from now on.
@@ -227,6 +396,43 @@ impl World {
     /// Whatever may settle has settled.
     pub(super) fn later(&mut self) {
         self.now = self.now.plus(2 * crate::pins::SETTLES_WITHIN);
+    }
+
+    /// One request for the first device of each of these people: who gets a key?
+    pub(super) fn send(&mut self, people: &[(&Person, &str, u8)]) -> Vec<String> {
+        let mut messages = json!({});
+        for (person, device, key) in people {
+            messages[person.user.as_str()] = json!({ *device: {
+                "algorithm": "m.olm.v1.curve25519-aes-sha2", "sender_key": curve25519(3),
+                "ciphertext": { curve25519(*key): { "type": 0, "body": "AwogF" } },
+            } });
+        }
+        let text = json!({ "messages": messages }).to_string();
+        let pins = self.pins.clone();
+        let passed = self.run(async |io, book| gate(io, book.as_mut().unwrap(), &pins, &text).await.unwrap());
+        let passed: Value = serde_json::from_str(&passed.unwrap_or(text)).unwrap();
+        let got = passed["messages"].as_object().unwrap().iter().filter(|(_, devices)| **devices != json!({}));
+        got.map(|(user, _)| user.clone()).collect()
+    }
+
+    /// Time passes, and what may be over in a moment is looked at again: so many times at most.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..8 {
+            let Some(at) = self.book().look_again_at(&self.pins, self.now) else { return };
+            self.now = at;
+            self.look_once();
+        }
+    }
+
+    /// One look at what may be over in a moment.
+    pub(super) fn look_once(&mut self) {
+        let pins = self.pins.clone();
+        self.run(async |io, book| settle(io, book.as_mut().unwrap(), &pins).await.unwrap());
+    }
+
+    /// This browser is that device of the owner.
+    pub(super) fn is_here(&mut self, device: &str) {
+        self.book.as_mut().unwrap().is_here(DeviceId::parse(device).unwrap());
     }
 
     /// The client sends a device a message that is encrypted to this key: does it pass? The rest of the body must stay.

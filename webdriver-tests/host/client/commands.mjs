@@ -1,6 +1,7 @@
 // What the independent client can do.
 import { RoomStateEvent } from "matrix-js-sdk";
 import { decodeRecoveryKey } from "matrix-js-sdk/lib/crypto-api/index.js";
+import { follow } from "./follow.mjs";
 import { open } from "./open.mjs";
 import { end, logIn, ownKeysPublished, start, waitFor, withPassword } from "./session.mjs";
 import { readState } from "./state.mjs";
@@ -72,7 +73,7 @@ async function send(input) {
     return { userId: client.getUserId(), deviceId: client.getDeviceId(), roomId, eventIds };
 }
 
-async function makeRoom(client, name = "Keystead", invite) {
+export async function makeRoom(client, name = "Keystead", invite) {
     const here = (roomId) => client.getRoom(roomId)?.hasEncryptionStateEvent();
     const { room_id: roomId } = await client.createRoom({
         name,
@@ -92,6 +93,7 @@ async function joined(client, roomId, userId) {
 export const commands = {
     "store-secret": storeSecret,
     "login-only": loginOnly,
+    follow,
     "own-recovery": ownRecovery,
     open,
     send,

@@ -12,7 +12,7 @@ use super::{BrowserOptions, cage, downloads, headed};
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
 
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 10] = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -22,6 +22,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-sync",
     "--enable-logging",
     "--window-size=1280,900",
+    "--ignore-certificate-errors",
 ];
 
 /// Chromedriver on a port, in a cage where the policy stands.
@@ -60,14 +61,22 @@ pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     }
     arguments.push(format!("--user-data-dir={}", private.join("profile").display()));
     arguments.push(format!("--log-file={}", log(private).display()));
-    arguments.push(format!("--load-extension={}", options.extension.dir().display()));
+    let extensions: Vec<_> = options.extension.dirs().map(|dir| dir.display().to_string()).collect();
+    arguments.push(format!("--load-extension={}", extensions.join(",")));
     arguments.push("--disable-features=DisableLoadExtensionCommandLineSwitch".to_owned());
     json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": {
             "args": arguments,
-            "prefs": { "download.default_directory": downloads(private), "download.prompt_for_download": false },
+            "prefs": {
+                "download.default_directory": downloads(private),
+                "download.prompt_for_download": false,
+                // The page for new tabs, which it would open with, at times never ends loading while an extension that may
+                // change requests is loaded beside it from the command line.
+                "session.restore_on_startup": 4,
+                "session.startup_urls": ["about:blank"],
+            },
         },
     })
 }

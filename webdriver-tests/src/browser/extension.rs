@@ -13,13 +13,14 @@ use tempfile::TempDir;
 use super::BrowserKind;
 
 /// What the deployments of tests stand on.
-const LOOPBACK: [&str; 2] = ["http://127.0.0.1/*", "http://localhost/*"];
+const LOOPBACK: [&str; 3] = ["http://127.0.0.1/*", "http://localhost/*", "https://127.0.0.1/*"];
 
 /// A copy of the unpacked extension, gone when this is dropped.
 #[derive(Debug)]
 pub struct Extension {
     dir: TempDir,
     id: String,
+    beside: Vec<TempDir>,
 }
 
 impl Extension {
@@ -54,7 +55,7 @@ impl Extension {
                 id.as_str().context("the manifest has no gecko id")?.to_owned()
             }
         };
-        Ok(Self { dir, id })
+        Ok(Self { dir, id, beside: Vec::new() })
     }
 
     /// Lets a script run before one of the extension's own, in its place: an ear for tests.
@@ -99,6 +100,24 @@ impl Extension {
     /// If it cannot be written.
     pub fn add_file(&self, name: &str, text: &str) -> Result<()> {
         Ok(fs::write(self.dir().join(name), text)?)
+    }
+
+    /// Has the browser load another extension as well, of these files.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn bring(&mut self, files: &[(&str, &str)]) -> Result<()> {
+        let dir = tempfile::Builder::new().prefix("keystead-another-").tempdir()?;
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text)?;
+        }
+        self.beside.push(dir);
+        Ok(())
+    }
+
+    /// The directories that the browser loads, this one's first.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.dir).chain(&self.beside).map(TempDir::path)
     }
 
     /// The directory that the browser loads.

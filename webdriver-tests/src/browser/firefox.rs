@@ -14,8 +14,9 @@ use super::{BrowserOptions, cage, downloads, headed, home};
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
     let application = private.join("firefox");
     if !application.is_dir() {
-        application_with_policies(&application, options)?;
+        link_installed(&application)?;
     }
+    policies(&application, options)?;
     let version = keystead_tools::Versions::read()?.cargo.geckodriver;
     let program = keystead_tools::cargo_command("geckodriver", &version, "geckodriver")?;
     let mut command = cage::apart(&program, None)?;
@@ -27,7 +28,7 @@ pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Res
 
 /// Firefox reads policies from the folder it lies in: a folder of links to the installed one, with a binary of its own
 /// (Firefox finds its folder by that) and a `distribution` of its own.
-fn application_with_policies(to: &Path, options: &BrowserOptions) -> Result<()> {
+fn link_installed(to: &Path) -> Result<()> {
     let from = installed()?;
     fs::create_dir_all(to.join("distribution"))?;
     for entry in fs::read_dir(&from)? {
@@ -42,11 +43,15 @@ fn application_with_policies(to: &Path, options: &BrowserOptions) -> Result<()> 
             _ => symlink(entry.path(), target)?,
         }
     }
+    Ok(())
+}
+
+fn policies(application: &Path, options: &BrowserOptions) -> Result<()> {
     let mut policies = json!({ "DisableAppUpdate": true, "DontCheckDefaultBrowser": true });
     if !options.policy.is_null() {
         policies["3rdparty"] = json!({ "Extensions": { options.extension.id(): options.policy } });
     }
-    fs::write(to.join("distribution/policies.json"), json!({ "policies": policies }).to_string())?;
+    fs::write(application.join("distribution/policies.json"), json!({ "policies": policies }).to_string())?;
     Ok(())
 }
 
@@ -70,6 +75,7 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
     }
     Ok(json!({
         "browserName": "firefox",
+        "acceptInsecureCerts": true,
         "moz:firefoxOptions": {
             "binary": program,
             "args": arguments,

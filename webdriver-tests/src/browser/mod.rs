@@ -181,12 +181,26 @@ impl Browser {
         Ok(())
     }
 
+    /// Ends the browser as a person does, and starts it again on the same profile with another policy.
+    ///
+    /// # Errors
+    /// As for [`Browser::start`].
+    pub async fn restart_with(&mut self, policy: Value) -> Result<()> {
+        self.session.clone().quit().await?;
+        self.options.policy = policy;
+        self.start_anew().await
+    }
+
     /// Starts the browser again on the same profile, after [`Browser::kill`].
     ///
     /// # Errors
     /// As for [`Browser::start`].
     pub async fn start_again(&mut self) -> Result<()> {
         self.session.clone().leak().map_err(|_| anyhow!("the session has ended"))?;
+        self.start_anew().await
+    }
+
+    async fn start_anew(&mut self) -> Result<()> {
         self.starts += 1;
         for lock in ["SingletonLock", "SingletonSocket", "SingletonCookie", "lock"] {
             // Left behind by a browser that was killed; the new one has process ids of its own.
@@ -275,8 +289,10 @@ async fn set_up(kind: BrowserKind, session: &WebDriver, private: &Path, options:
     match kind {
         BrowserKind::Chromium => chromium::extension_is_loaded(private),
         BrowserKind::Firefox => {
-            let dir = options.extension.dir().to_str().context("a path that is no text")?;
-            FirefoxTools::new(session.handle().clone()).install_addon(dir, Some(true)).await?;
+            for dir in options.extension.dirs() {
+                let dir = dir.to_str().context("a path that is no text")?;
+                FirefoxTools::new(session.handle().clone()).install_addon(dir, Some(true)).await?;
+            }
             Ok(())
         }
     }

@@ -76,7 +76,7 @@ impl Browser {
         until("the extension's scripts in place", PATIENCE, async || {
             let registered =
                 self.in_own_page(async |session| Ok(session.execute_async(SCRIPTS, vec![]).await?.json().as_u64()));
-            Ok((registered.await? == Some(2)).then_some(()))
+            Ok(registered.await?.filter(|scripts| *scripts >= 2).map(|_| ()))
         })
         .await
     }
@@ -239,6 +239,22 @@ impl Browser {
                 let script =
                     "Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', arguments[0]);";
                 in_chrome(self.session(), script, vec![json!(i32::from(!dark))]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away what the browser keeps of files that it had.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn empty_cache(&self) -> Result<()> {
+        match self.kind {
+            BrowserKind::Chromium => {
+                self.session().cdp().send_raw("Network.clearBrowserCache", json!({})).await?;
+            }
+            BrowserKind::Firefox => {
+                in_chrome(self.session(), "Services.cache2.clear();", vec![]).await?;
             }
         }
         Ok(())

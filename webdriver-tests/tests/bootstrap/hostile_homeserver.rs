@@ -48,7 +48,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         ("a sealed recovery replaced by a forged one is written again", Box::pin(forged_later(company, kind))),
     ];
     for (name, doing) in table {
-        rows.add(kind, &format!("hostile homeserver: {name}"), doing);
+        rows.add_shared(kind, &format!("hostile homeserver: {name}"), doing);
     }
 }
 

@@ -60,10 +60,10 @@ const TABLE: [(Attack, &str, &str); 19] = [
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     for (attack, code, name) in TABLE {
         let name = format!("hostile key server: {name} ({code})");
-        rows.add(kind, &name, refused(company, kind, attack, code));
+        rows.add_shared(kind, &name, refused(company, kind, attack, code));
     }
     let name = "hostile key server: an index that calls a good certificate revoked and expired decides nothing";
-    rows.add(kind, name, lying_index(company, kind));
+    rows.add_shared(kind, name, lying_index(company, kind));
 }
 
 async fn refused(company: &Company, kind: BrowserKind, attack: Attack, code: &str) -> Result<()> {

@@ -17,17 +17,17 @@ const DECLINED: [(&str, &str, bool); 3] = [
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "own wishes: secret storage of one's own is left untouched, and adopted where the session has all of it";
-    rows.add(kind, name, own_storage(company, kind));
-    rows.add(kind, "own wishes: Change recovery key works, and is respected", change(company, kind));
-    rows.add(kind, "own wishes: Delete key storage works, and stays", delete(company, kind));
-    rows.add(
+    rows.add_shared(kind, name, own_storage(company, kind));
+    rows.add_shared(kind, "own wishes: Change recovery key works, and is respected", change(company, kind));
+    rows.add_shared(kind, "own wishes: Delete key storage works, and stays", delete(company, kind));
+    rows.add_shared(
         kind,
         "own wishes: Reset cryptographic identity works, and is not followed in silence",
         reset(company, kind),
     );
     for (document, field, value) in DECLINED {
         let name = format!("own wishes: {document} with {field}: {value} means no, and stays no");
-        rows.add(kind, &name, declined(company, kind, document, field, value));
+        rows.add_shared(kind, &name, declined(company, kind, document, field, value));
     }
 }
 

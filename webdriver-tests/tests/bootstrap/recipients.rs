@@ -8,14 +8,14 @@ use serde_json::json;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     for own in [KeyKind::Ed25519, KeyKind::Rsa3072, KeyKind::P256] {
-        rows.add(kind, &format!("recipients: {own:?} alone"), opens(company, kind, own, None));
+        rows.add_shared(kind, &format!("recipients: {own:?} alone"), opens(company, kind, own, None));
         // Each kind is an escrow certificate once.
         let escrow = match own {
             KeyKind::Ed25519 => KeyKind::P256,
             KeyKind::Rsa3072 => KeyKind::Ed25519,
             KeyKind::P256 | KeyKind::Rsa1024 => KeyKind::Rsa3072,
         };
-        rows.add(kind, &format!("recipients: {own:?} and an escrow certificate of {escrow:?}"), {
+        rows.add_shared(kind, &format!("recipients: {own:?} and an escrow certificate of {escrow:?}"), {
             opens(company, kind, own, Some(escrow))
         });
     }

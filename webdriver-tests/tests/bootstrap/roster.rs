@@ -11,7 +11,11 @@ use serde_json::json;
 use crate::scene::{finishes, retry};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "a roster that another key signed is not believed; the organisation's is", roster(company, kind));
+    rows.add_shared(
+        kind,
+        "a roster that another key signed is not believed; the organisation's is",
+        roster(company, kind),
+    );
 }
 
 async fn roster(company: &Company, kind: BrowserKind) -> Result<()> {

@@ -31,7 +31,7 @@ const TROUBLES: [Trouble; 5] = [
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     for trouble in TROUBLES {
-        rows.add(kind, &format!("every request once: {}", trouble.0), troubled(company, kind, trouble));
+        rows.add_shared(kind, &format!("every request once: {}", trouble.0), troubled(company, kind, trouble));
     }
     rows.add(kind, "a key server that is slow, then down, then back", slow_key_server(company, kind));
 }

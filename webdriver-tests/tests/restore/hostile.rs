@@ -36,7 +36,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         }),
     ];
     for (name, doing) in table {
-        rows.add(kind, &format!("hostile restore: {name}"), doing);
+        rows.add_shared(kind, &format!("hostile restore: {name}"), doing);
     }
 }
 

@@ -14,17 +14,17 @@ use crate::scene::{Scene, set_up_under};
 const SETTLED: Duration = Duration::from_secs(60 + 60);
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(
+    rows.add_shared(
         kind,
         "rotate: an escrow certificate that is revoked opens nothing from then on, and another client reads all along",
         escrow_revoked(company, kind),
     );
-    rows.add(
+    rows.add_shared(
         kind,
         "rotate: after a compromise, an identity that the person resets is set up when the person says so",
         reset(company, kind),
     );
-    rows.add(kind, "rotate: a successor is shown for 24 hours before it is used", announced(company, kind));
+    rows.add_shared(kind, "rotate: a successor is shown for 24 hours before it is used", announced(company, kind));
 }
 
 /// The person has Keystead look again; while a switch settles it does so afterwards.

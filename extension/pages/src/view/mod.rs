@@ -6,9 +6,11 @@ pub(crate) mod drill;
 mod headline;
 pub(crate) mod keep;
 pub(crate) mod options;
+mod people;
 pub(crate) mod phone;
 pub(crate) mod popup;
 pub(crate) mod recover;
+pub(crate) mod refused;
 mod rotation;
 
 use keystead_core::{

@@ -2,12 +2,16 @@
 
 use keystead_core::{
     error::Code,
+    integrity::IntegrityView,
     policy::host_patterns,
     status::{DeploymentView, PageRequest, PolicySource, Question, RecipientView, Role, State, Status},
 };
 use wasm_bindgen_futures::spawn_local;
 
-use super::headline::{Headline, StepState, Tone, headline, step_label, steps};
+use super::{
+    headline::{Headline, StepState, Tone, headline, step_label, steps},
+    people::people,
+};
 use crate::{
     browser::{self, Bell},
     dom::{El, Stage, button, el, icon},
@@ -27,16 +31,17 @@ const MARK: &str = "M8 3.5v5.25M8 11.75v.75";
 /// Shows where every account stands, for as long as the popup is open.
 pub(crate) async fn show(stage: &Stage) {
     let bell = Bell::of_background();
-    let mut drawn: Option<Status> = None;
+    let mut drawn: Option<(Status, Vec<IntegrityView>)> = None;
     loop {
         let wait = match browser::ask::<Status>(&PageRequest::Status).await {
             Ok(status) => {
+                let guarded = super::refused::all().await;
                 let working = status.deployments.iter().any(|one| one.progress.state == State::Working);
-                if drawn.as_ref() != Some(&status) {
+                if drawn.as_ref().is_none_or(|(before, how)| *before != status || *how != guarded) {
                     let hosts = hosts_to_ask(&status).await;
-                    stage.show(draw(&status, &hosts, &bell));
+                    stage.show(draw(&status, &guarded, &hosts, &bell));
                     stage.say(&spoken(&status));
-                    drawn = Some(status);
+                    drawn = Some((status, guarded));
                 }
                 working.then_some(1000)
             }
@@ -59,7 +64,7 @@ async fn hosts_to_ask(status: &Status) -> Vec<String> {
     browser::policy_document().await.map(|document| host_patterns(&document)).unwrap_or_default()
 }
 
-fn draw(status: &Status, hosts: &[String], bell: &Bell) -> El {
+fn draw(status: &Status, guarded: &[IntegrityView], hosts: &[String], bell: &Bell) -> El {
     let own = matches!(status.policy, PolicySource::Own | PolicySource::None);
     let mut page = page(own);
     // That there is no policy is said below, in more words.
@@ -73,7 +78,10 @@ fn draw(status: &Status, hosts: &[String], bell: &Bell) -> El {
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
-            page.children(status.deployments.iter().enumerate().map(|(at, one)| deployment(at, one, hosts, bell)))
+            page.children(status.deployments.iter().enumerate().map(|(at, one)| {
+                let how = guarded.iter().find(|view| view.origin == one.origin);
+                deployment(at, one, hosts, bell).children(how.map(super::refused::line))
+            }))
         }
     }
 }
@@ -168,6 +176,9 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
         card = card.child(el("p").class("small").text(&Msg("retry_at").with(&[&text::time_of_day(due)])));
     }
     card = card.child(buttons(at, shown, hosts, bell));
+    if let Some(account) = &shown.account {
+        card = card.children(people(at, &shown.origin, account, &shown.people, bell));
+    }
 
     if shown.account.is_some() && progress.state != State::SignedOut && shown.permitted {
         card = card.child(step_list(at, shown));
@@ -186,6 +197,9 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
                 .text(" ")
                 .child(el("time").attr("data-unix-ms", &proven.0.to_string()).text(&text::moment(proven))),
         );
+    }
+    if let Some(account) = &shown.account {
+        card = card.children(super::people::devices(at, &shown.origin, account, &shown.devices));
     }
     card.children(more(at, shown, bell))
 }

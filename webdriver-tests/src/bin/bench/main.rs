@@ -8,6 +8,7 @@ mod bootstrap;
 mod cold_start;
 mod figure;
 mod gnupg_host;
+mod load;
 mod manifest;
 mod own_page;
 mod requests;
@@ -58,6 +59,7 @@ struct Arguments {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum Name {
     Bootstrap,
+    Load,
     Manifest,
     Restore,
     Rotate,
@@ -96,7 +98,7 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
         }
         all.extend(figures);
     };
-    eprintln!("load average at the start: {}", load()?);
+    eprintln!("load average at the start: {}", busy()?);
     if wanted(Name::Manifest) {
         let keystead = arguments.keystead.as_deref().context("--keystead is needed")?;
         done(manifest::bench(keystead, arguments.element_web.as_deref(), arguments.runs)?);
@@ -125,13 +127,19 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
             }
         }
     }
+    if wanted(Name::Load) {
+        let company = Company::found().await.context("the services did not start")?;
+        for kind in &kinds {
+            done(load::bench(&company, *kind, arguments.runs).await?);
+        }
+    }
     if wanted(Name::Rotate) {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
             done(rotate::bench(&company, *kind, arguments.runs).await?);
         }
     }
-    eprintln!("load average at the end: {}", load()?);
+    eprintln!("load average at the end: {}", busy()?);
     Ok(all)
 }
 
@@ -149,7 +157,7 @@ fn sizes(sizes: &[f64]) -> Result<[Figure; 2]> {
     };
     Ok([
         figure("the background's WebAssembly at each start, gzipped", *first, *first_raw),
-        figure("the same with OpenPGP, loaded when first needed", first + later, first_raw + later_raw),
+        figure("the same with all that is loaded when first needed", first + later, first_raw + later_raw),
     ])
 }
 
@@ -160,7 +168,7 @@ async fn bare_browser(kind: BrowserKind, bare: &std::path::Path) -> Result<Brows
 }
 
 /// How busy the machine was in the last minutes, by its own word: what is measured on a busy one is worth little.
-fn load() -> Result<String> {
+fn busy() -> Result<String> {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_else(|_| "unknown".to_owned());
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" ").trim().to_owned())
 }

@@ -1,0 +1,139 @@
+// The wire: what the homeserver says of people's keys goes to the background before Element acts on it; what Element sends
+// encrypted to devices waits until the background has said what of it may go. Every other request is untouched.
+const KEYS = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/keys\/query$/;
+const SEND = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/sendToDevice\/m\.room\.encrypted\/[^/]+$/;
+const MESSAGE = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/rooms\/([^/]+)\/send\/m\.room\.encrypted\/[^/]+$/;
+const AGAIN = 1000;
+// After that the person is told that something waits.
+const LONG = 5000;
+
+const ownFetch = window.fetch;
+const send = ownFetch.bind(window);
+const cloneOf = free(Response.prototype.clone);
+const textOf = free(Response.prototype.text);
+const matches = free(RegExp.prototype.exec);
+
+// What goes to devices waits for the background; also when there is none any more, because it was updated.
+let gated = true;
+// What people's keys are said to be is looked at.
+let pinned = true;
+let orphan = false;
+
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
+// Is it a request to the homeserver that this page is served for?
+const isToServed = (base) => typeof served === "string" && normal(base) === normal(served);
+
+const who = () => {
+  const client = currentClient();
+  return { user_id: client?.getUserId?.(), device_id: client?.getDeviceId?.() };
+};
+
+const observed = async (base, resource, init) => {
+  const response = await send(resource, init);
+  try {
+    const { body: asked } = init;
+    if (pinned && response.ok && typeof asked === "string" && served !== null && (served === undefined || isToServed(base))) {
+      const answer = await textOf(cloneOf(response));
+      const { user_id, device_id } = who();
+      if (user_id && device_id) ask({ ask: "observe", asked, answer, user_id, device_id }).catch(() => {});
+    }
+  } catch {
+    // Element hears of it by itself.
+  }
+  return response;
+};
+
+// The rooms that this page wrote to: the background keeps which are in use.
+const usedRooms = create(null);
+const sentTo = async (base, room, resource, init) => {
+  const response = await send(resource, init);
+  try {
+    const { user_id, device_id } = who();
+    if (pinned && response.ok && !usedRooms[room] && user_id && served !== null && (served === undefined || isToServed(base))) {
+      usedRooms[room] = true;
+      ask({ ask: "used", room: unescaped(room), user_id, device_id }).catch(() => delete usedRooms[room]);
+    }
+  } catch {
+    // Element hears of it by itself.
+  }
+  return response;
+};
+
+// How many requests have waited for long.
+let late = 0;
+const waits = (more) => {
+  late += more;
+  tell({ tell: "waits", on: late > 0 });
+};
+
+const guarded = async (base, resource, init) => {
+  let told = 0;
+  const timer = setTimeout(() => waits((told = 1)), LONG);
+  try {
+    init = await allowed(base, init);
+  } finally {
+    clearTimeout(timer);
+    if (told) waits(-1);
+  }
+  return send(resource, init);
+};
+
+// What of a request may go, as soon as that is known.
+const allowed = async (base, init) => {
+  while (!init.signal?.aborted) {
+    if (orphan && gated) throw new TypeError("Keystead does not run: reload the page");
+    try {
+      if (served === undefined) await ask();
+      if (served !== undefined) {
+        if (!gated || !isToServed(base)) break;
+        if (typeof init.body !== "string") throw new TypeError("nothing that can be checked");
+        const { own, value } = await ask({ ask: "send", body: init.body, ...who() });
+        if (own || value === undefined) break;
+        return { ...init, body: value };
+      }
+    } catch {
+      // Nothing goes unchecked: it is asked again, for as long as Element waits.
+    }
+    await pause(AGAIN);
+  }
+  return init;
+};
+
+function wired(resource, init) {
+  try {
+    const { origin, pathname } = new URL(typeof resource === "string" ? resource : resource.href, window.location.href);
+    const [keys, sent, message] = [matches(KEYS, pathname), matches(SEND, pathname), matches(MESSAGE, pathname)];
+    if (keys && init?.method === "POST") return observed(origin + keys[1], resource, init);
+    if (sent && init?.method === "PUT") return guarded(origin + sent[1], resource, init);
+    if (message && init?.method === "PUT") return sentTo(origin + message[1], message[2], resource, init);
+  } catch {
+    // No address that is ours to look at.
+  }
+  return send(resource, init);
+}
+
+const rewire = () => {
+  if (window.fetch === ownFetch) window.fetch = wired;
+};
+const unwire = () => {
+  if (window.fetch === wired && !(orphan && gated)) window.fetch = ownFetch;
+};
+rewire();
+
+// Which of the people to look out for are in the room that is shown.
+let watchedUsers = [];
+let toldRoom = "";
+const lookAtRoom = () => {
+  const { currentRoomId } = window.matrixChat?.state ?? {};
+  const room = watchedUsers.length > 0 && currentRoomId ? currentClient()?.getRoom?.(currentRoomId) : undefined;
+  const isIn = (user) => ["join", "invite"].includes(room.getMember(user)?.membership);
+  const users = room ? watchedUsers.filter(isIn) : [];
+  if (stringify(users) === toldRoom) return;
+  toldRoom = stringify(users);
+  tell({ tell: "room", users });
+};
+const watchUsers = ({ users }) => {
+  watchedUsers = users;
+  lookAtRoom();
+};

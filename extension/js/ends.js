@@ -1,0 +1,30 @@
+// Part of the background (Firefox). Whether a request came to its end: the browser tells of a body that was broken off as of
+// one that is whole. It may say so before the body is judged.
+const LONGEST_END = 5000;
+const MOST_OPEN = 1000;
+
+// Nothing yet, whether it was whole, or who waits to hear it.
+const ends = new Map();
+
+export const begun = (requestId) => {
+  if (ends.size >= MOST_OPEN) ends.delete(ends.keys().next().value);
+  ends.set(requestId, undefined);
+};
+export const forget = (requestId) => ends.delete(requestId);
+
+export const ended = (requestId) =>
+  new Promise((resolve) => {
+    const known = ends.get(requestId);
+    if (known !== undefined) return resolve(known);
+    ends.set(requestId, resolve);
+    setTimeout(resolve, LONGEST_END, true);
+  });
+
+const settle = (whole) => ({ requestId }) => {
+  if (!ends.has(requestId)) return;
+  const waiting = ends.get(requestId);
+  if (typeof waiting === "function") waiting(whole);
+  else ends.set(requestId, whole);
+};
+export const completed = settle(true);
+export const failed = settle(false);

@@ -1,0 +1,83 @@
+// Part of the background. Knows which deployments are guarded, and does for it what must be JavaScript. The background calls
+// `keysteadGuard` with their modes, by origin, whenever these may have changed; with nothing where there is no policy.
+import { filters, watch, unwatch } from "./filter.js";
+import { layer } from "./layer.js";
+
+const api = globalThis.browser ?? chrome;
+
+// What the last background knew, for the listeners that must be there before this one knows: `on`, `off`, or nothing yet.
+const FLAG = "keystead-guard";
+const flag = (value) => {
+  try {
+    if (value) localStorage.setItem(FLAG, value);
+    return localStorage.getItem(FLAG);
+  } catch {
+    return null;
+  }
+};
+
+// A service worker makes up what it likes for a page, and a browser may have one from a time when nobody looked; and files
+// that the host served then.
+const purges = new Map();
+const clearWorkers = (origin) => {
+  const where = filters ? { hostnames: [new URL(origin).hostname] } : { origins: [origin] };
+  return api.browsingData.remove(where, filters ? { serviceWorkers: true } : { serviceWorkers: true, cacheStorage: true });
+};
+// Firefox knows no cache of one host.
+const clearCache = (origin) => api.browsingData.remove(filters ? {} : { origins: [origin] }, { cache: true }).catch(() => {});
+const purge = async (origin) => {
+  const key = `purged ${origin}`;
+  if ((await api.storage.session.get(key))[key]) return;
+  await clearWorkers(origin);
+  const { [key]: before } = await api.storage.local.get(key);
+  if (!before) await clearCache(origin);
+  await api.storage.local.set({ [key]: true });
+  await api.storage.session.set({ [key]: true });
+};
+export const purged = (origin) => {
+  if (!purges.has(origin)) purges.set(origin, purge(origin));
+  const done = purges.get(origin);
+  done.catch(() => purges.delete(origin));
+  return done;
+};
+
+let modes;
+export const modeOf = (url) => {
+  try {
+    return modes?.get(new URL(url).origin);
+  } catch {
+    return undefined;
+  }
+};
+export const isKnown = () => modes !== undefined;
+export const wasOn = () => flag() === "on";
+
+globalThis.keysteadFilters = filters;
+// A person tries again: not with what the browser kept of what was refused.
+globalThis.keysteadClear = async (origin) => {
+  await clearWorkers(origin);
+  await clearCache(origin);
+};
+globalThis.keysteadGuard = async (wanted) => {
+  modes = new Map(Object.entries(wanted ?? {}));
+  if (modes.size > 0) watch();
+  else unwatch();
+  const late = wanted && modes.size > 0 && flag() === "off";
+  if (wanted) flag(modes.size > 0 ? "on" : "off");
+  // A browser that stops the background keeps only the listeners that were there as it started.
+  if (late && filters) return api.runtime.reload();
+  const enforced = [...modes].filter(([, mode]) => mode === "enforce").map(([origin]) => origin);
+  const layered = layer(enforced);
+  // Where nobody is guarded, the start of the background waits for nothing.
+  if (enforced.length === 0) {
+    layered.catch(() => {});
+    return;
+  }
+  await layered;
+  await Promise.all(enforced.map(purged));
+};
+
+// At the start, before anything is known, unless it is known that nothing is guarded.
+export const begin = () => {
+  if (flag() !== "off") watch();
+};

@@ -1,0 +1,161 @@
+//! The people whose keys are not as they were: the same in the popup as in the room, where a page can hide it.
+
+use keystead_core::{
+    ident::{Origin, UserId},
+    identity::PublicKey,
+    pins::{Decision, Happened, HistoryLine, OwnDevice, PersonView, Severity, Standing},
+    status::{PageRequest, Status},
+};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::{
+    browser::{self, Bell},
+    dom::{El, button, el},
+    text::{self, Msg},
+};
+
+/// Everybody, each with what changed, the security codes and what can be decided.
+pub(crate) fn people(at: usize, origin: &Origin, account: &UserId, people: &[PersonView], bell: &Bell) -> Vec<El> {
+    people
+        .iter()
+        .enumerate()
+        .map(|(index, shown)| person(&format!("{at}-{index}"), origin, account, shown, bell))
+        .collect()
+}
+
+fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell: &Bell) -> El {
+    let since = format!("{} · {}", shown.user_id.as_str(), Msg("pins_since").with(&[&text::moment(shown.since)]));
+    let tone = match shown.severity {
+        Severity::Critical => "bad",
+        Severity::Warning => "asks",
+        Severity::Notice | Severity::Silent => "new",
+    };
+    let mut card = el("section")
+        .class(&format!("problem person {tone}"))
+        .child(el("h3").class("sentence").text(&text::sentence(shown.code)))
+        .child(el("p").class("small since").text(&since))
+        .child(el("p").text(&effect(shown).text()))
+        .child(el("p").class("small").text(&text::advice(shown.code)));
+    if let Some(problem) = shown.roster {
+        let problem = format!("{} {}", Msg("pins_roster_problem").text(), text::sentence(problem));
+        card = card.child(el("p").class("small").text(&problem));
+    }
+    for (label, code) in [(Msg("pins_old_code"), &shown.old_code), (Msg("pins_new_code"), &shown.new_code)] {
+        if let Some(code) = code {
+            card = card.child(keyed(&label.text(), code));
+        }
+    }
+    if shown.acceptable && shown.new_code.is_some() {
+        card = card.child(el("p").class("small").text(&Msg("pins_compare_help").text()));
+    }
+    if shown.shown.identity.is_none() && !shown.shown.devices.is_empty() {
+        card = card.child(el("p").class("small").text(&Msg("pins_devices").text()));
+        for (device, key) in &shown.shown.devices {
+            card = card.child(keyed(device.as_str(), &grouped(key)));
+        }
+    }
+    card = card.child(history(&shown.history));
+    let decide = |name: &str, label: Msg, decision: Decision| {
+        let (bell, origin, account, peer) = (bell.clone(), origin.clone(), account.clone(), shown.user_id.clone());
+        button(&format!("{name}-{id}"), &label.text(), move || {
+            let (origin, account, peer) = (origin.clone(), account.clone(), peer.clone());
+            let (bell, decision) = (bell.clone(), Box::new(decision.clone()));
+            spawn_local(async move {
+                let _ = browser::ask::<Status>(&PageRequest::Decide { origin, account, peer, decision }).await;
+                bell.ring();
+            });
+        })
+    };
+    let accept = |compared| Decision::Accept { shown: shown.shown.clone(), compared };
+    let mut row = el("div").class("buttons");
+    if shown.acceptable && shown.new_code.is_some() {
+        row = row.child(decide("compared", Msg("pins_compared"), accept(true)).class("primary"));
+    }
+    if shown.severity == Severity::Notice {
+        return card.child(row.child(decide("accept", Msg("pins_ok"), accept(false))));
+    }
+    if shown.acceptable {
+        row = row.child(decide("accept", Msg("pins_accept"), accept(false)));
+    }
+    card.child(row.child(decide("hold", Msg("pins_keep"), Decision::KeepHolding)))
+}
+
+/// What comes of it, for what is sent now.
+fn effect(shown: &PersonView) -> Msg {
+    if shown.severity == Severity::Notice {
+        return Msg("pins_newcomer");
+    }
+    match (shown.held, shown.acceptable, &shown.shown.identity) {
+        (false, _, _) => Msg("pins_not_held"),
+        (true, false, _) => Msg("pins_held_invalid"),
+        (true, true, Some(_)) => Msg("pins_held_person"),
+        (true, true, None) => Msg("pins_held_device"),
+    }
+}
+
+/// One's own devices, and the log for whoever wants to keep it; nothing where nothing is pinned.
+pub(crate) fn devices(at: usize, origin: &Origin, account: &UserId, devices: &[OwnDevice]) -> Option<El> {
+    if devices.is_empty() {
+        return None;
+    }
+    let device = |device: &OwnDevice| {
+        let standing = match (device.present, device.standing) {
+            (false, _) => Msg("devices_gone"),
+            (true, Standing::Vouched) => Msg("devices_vouched"),
+            (true, Standing::Unvouched) => Msg("devices_unvouched"),
+            (true, Standing::Accepted) => Msg("devices_accepted"),
+        };
+        let since = Msg("devices_since").with(&[&text::moment(device.first_seen)]);
+        el("li")
+            .child(el("span").child(el("strong").text(device.id.as_str())).text(&format!(" · {}", standing.text())))
+            .child(el("span").class("small").text(&since))
+            .child(el("code").class("small").text(&grouped(&device.key)))
+    };
+    let (origin, account) = (origin.clone(), account.clone());
+    let save = button(&format!("evidence-{at}"), &Msg("evidence_save").text(), move || {
+        let (origin, account) = (origin.clone(), account.clone());
+        spawn_local(async move {
+            if let Ok(log) = browser::ask::<String>(&PageRequest::Evidence { origin, account }).await {
+                browser::save_file("keystead-log.jsonl", "application/jsonl", &log);
+            }
+        });
+    });
+    Some(
+        el("details")
+            .id(&format!("devices-{at}"))
+            .child(el("summary").text(&Msg("devices_open").text()))
+            .child(el("p").class("small").text(&Msg("devices_help").text()))
+            .child(el("ul").class("recipients").children(devices.iter().map(device)))
+            .child(el("div").class("buttons").child(save)),
+    )
+}
+
+/// A key as people compare it: groups of four letters.
+fn grouped(key: &PublicKey) -> String {
+    let key: Vec<char> = key.to_base64().chars().collect();
+    let groups: Vec<String> = key.chunks(4).map(|group| group.iter().collect()).collect();
+    groups.join(" ")
+}
+
+fn keyed(name: &str, code: &str) -> El {
+    el("p").class("small keyed").child(el("strong").text(name)).child(el("code").text(code))
+}
+
+fn history(lines: &[HistoryLine]) -> El {
+    let line = |line: &HistoryLine| {
+        let what = match line.what {
+            Happened::Seen(code) => text::sentence(code),
+            Happened::Accepted => Msg("pins_event_accepted").text(),
+            Happened::Compared => Msg("pins_event_compared").text(),
+            Happened::Kept => Msg("pins_event_kept").text(),
+            Happened::Asked => Msg("pins_event_asked").text(),
+            Happened::Withdrawn => Msg("pins_event_withdrawn").text(),
+            Happened::Withheld => Msg("pins_event_withheld").text(),
+            Happened::Released => Msg("pins_event_released").text(),
+        };
+        el("li").child(el("span").text(&text::moment(line.at))).text(" ").text(&what)
+    };
+    el("details")
+        .child(el("summary").class("small").text(&Msg("pins_history").text()))
+        .child(el("ul").class("past small").children(lines.iter().map(line)))
+}

@@ -1,0 +1,148 @@
+//! What was served is not to run: which file, what was expected, what was found, and whom to tell. There is a
+//! way past it only where the policy has one.
+
+use std::rc::Rc;
+
+use keystead_core::{
+    ident::Origin,
+    integrity::{IntegrityRequest, IntegrityState, IntegrityView, RefusalView},
+};
+use serde_json::Value;
+use wasm_bindgen_futures::spawn_local;
+
+use super::headline::Tone;
+use crate::{
+    browser::{self, Bell},
+    dom::{El, Stage, button, el},
+    text::{self, Msg},
+};
+
+/// Shows it, and anew whenever something changes.
+pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
+    let bell = Bell::of_background();
+    let mut drawn: Option<IntegrityView> = None;
+    loop {
+        let view = of(&origin).await;
+        if drawn.is_none() || drawn != view {
+            stage.show(super::page(Msg("refused_title"), draw(&origin, view.as_ref(), &bell)));
+            drawn = view;
+        }
+        bell.wait(None).await;
+    }
+}
+
+/// How it stands with a deployment; `None` where it is not guarded.
+pub(super) async fn of(origin: &Origin) -> Option<IntegrityView> {
+    all().await.into_iter().find(|view| view.origin == *origin)
+}
+
+/// How it stands with all deployments that are guarded.
+pub(super) async fn all() -> Vec<IntegrityView> {
+    browser::ask(&IntegrityRequest::Integrity).await.unwrap_or_default()
+}
+
+/// The line of a deployment's card.
+pub(super) fn line(view: &IntegrityView) -> El {
+    let checked = view.checked.to_string();
+    let releases = view.releases.join(", ");
+    let (tone, said) = match view.state {
+        IntegrityState::Protected => (Tone::Good, Msg("integrity_protected").with(&[&releases, &checked])),
+        IntegrityState::Reporting => (Tone::Calm, Msg("integrity_reporting").with(&[&checked])),
+        IntegrityState::Preparing => (Tone::Busy, Msg("integrity_preparing").text()),
+        IntegrityState::Refused => (Tone::Bad, Msg("integrity_refused").text()),
+        IntegrityState::Unsupported => (Tone::Bad, Msg("integrity_unsupported").text()),
+    };
+    let note = |code| el("p").class("small").text(&text::sentence(code));
+    el("div")
+        .class(&format!("problem {}", tone.class()))
+        .attr("data-integrity", state_name(view.state))
+        .child(el("p").class("sentence").text(&said))
+        .children(view.problem.map(note))
+        .children(view.warning.map(note))
+}
+
+/// The state's name for tests and styles.
+fn state_name(state: IntegrityState) -> &'static str {
+    match state {
+        IntegrityState::Protected => "protected",
+        IntegrityState::Reporting => "reporting",
+        IntegrityState::Preparing => "preparing",
+        IntegrityState::Refused => "refused",
+        IntegrityState::Unsupported => "unsupported",
+    }
+}
+
+fn draw(origin: &Origin, view: Option<&IntegrityView>, bell: &Bell) -> El {
+    let body = el("div").class("body");
+    let Some(view) = view else { return body.child(el("p").text(&Msg("refused_nothing").text())) };
+    let lead = if view.refusals.is_empty() && view.problem.is_none() {
+        Msg("refused_nothing").text()
+    } else {
+        Msg("refused_lead").with(&[super::host(origin)])
+    };
+    let again = {
+        let (origin, page, bell) = (origin.clone(), view.page.clone(), bell.clone());
+        button("again", &Msg("refused_again").text(), move || {
+            let (request, page) = (IntegrityRequest::IntegrityAgain { origin: origin.clone() }, page.clone());
+            let bell = bell.clone();
+            spawn_local(async move {
+                match browser::ask::<Value>(&request).await {
+                    Ok(_) => browser::go_to(&page),
+                    Err(_) => bell.ring(),
+                }
+            });
+        })
+    };
+    let tell = {
+        let origin = origin.clone();
+        button("tell", &Msg("refused_tell").text(), move || {
+            let request = IntegrityRequest::IntegrityEvidence { origin: origin.clone() };
+            spawn_local(async move {
+                let Ok(evidence) = browser::ask::<Value>(&request).await else { return };
+                let text = serde_json::to_string_pretty(&evidence).unwrap_or_default();
+                browser::save_file("keystead-evidence.json", "application/json", &text);
+            });
+        })
+    };
+    // Only where the policy has it so; the person reads first what it means.
+    let open = view.may_open.then(|| {
+        let (origin, page, bell) = (origin.clone(), view.page.clone(), bell.clone());
+        let open = button("open", &Msg("refused_open").text(), move || {
+            let (request, page) = (IntegrityRequest::IntegrityOpen { origin: origin.clone() }, page.clone());
+            let bell = bell.clone();
+            spawn_local(async move {
+                match browser::ask::<Value>(&request).await {
+                    Ok(_) => browser::go_to(&page),
+                    Err(_) => bell.ring(),
+                }
+            });
+        });
+        let does = el("p").class("small").text(&Msg("refused_open_does").text());
+        el("section").class("card").attr("data-open", "once").child(does).child(el("div").class("buttons").child(open))
+    });
+    body.child(el("p").class("lead").text(&lead))
+        .child(el("p").text(&Msg("refused_keys").text()))
+        .children(view.problem.map(|code| super::problem(code, Tone::Bad)))
+        .children(view.refusals.iter().take(5).map(refusal))
+        .child(el("div").class("buttons").child(again.class("primary")).child(tell))
+        .child(el("p").class("small").text(&Msg("refused_tell_does").text()))
+        .children(open)
+}
+
+fn refusal(refused: &RefusalView) -> El {
+    let row =
+        |label: Msg, value: &str| el("p").class("small").text(&label.text()).text(" ").child(el("code").text(value));
+    let hashes: Vec<_> = refused.expected.iter().map(|hash| hash.to_base64()).collect();
+    let expected = if hashes.is_empty() { Msg("refused_not_listed").text() } else { hashes.join(" ") };
+    let found = refused.found.map_or_else(|| Msg("refused_not_read").text(), |hash| hash.to_base64());
+    let differ = (!refused.settings.is_empty()).then(|| row(Msg("refused_settings"), &refused.settings.join(", ")));
+    el("section")
+        .class("card")
+        .attr("data-code", refused.code.as_str())
+        .child(super::problem(refused.code, Tone::Bad))
+        .child(row(Msg("refused_file"), &refused.url))
+        .child(row(Msg("refused_expected"), &expected))
+        .child(row(Msg("refused_found"), &found))
+        .children(differ)
+        .child(row(Msg("refused_since"), &text::moment(refused.since)))
+}

@@ -1,0 +1,217 @@
+//! The documents that may hold keys, and those whose HTML was allowed and that have not said their name yet.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use keystead_core::{
+    ident::Origin,
+    integrity::{Allowed, DocumentId, ManifestSet, Opened, PageVerified, ReleaseId, SavedPage},
+    policy::IntegrityMode,
+};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen_futures::spawn_local;
+
+use super::{change, mode, place};
+use crate::{adapter::webextension, background::State};
+
+/// Where they are kept while the browser runs: the background may be stopped, and the documents stay open.
+const KEPT: &str = "verified documents";
+/// Where what was opened is kept for as long.
+const OPENED: &str = "opened documents";
+/// How many are kept: a browser holds some that were left, to go back to them.
+const MAX_KEPT: usize = 100;
+
+/// A frame of a tab, as the browser numbers them: Firefox's numbers of frames have more than 32 bits.
+pub(crate) type Place = (i32, i64);
+
+/// All that is known of documents.
+#[derive(Default)]
+pub(crate) struct Documents {
+    verified: Vec<(Place, PageVerified)>,
+    /// As they were when the background was stopped.
+    saved: Vec<Kept>,
+    /// The HTML that was allowed last in a frame, with the path of its URL. It is one document's: the first that asks.
+    unnamed: BTreeMap<Place, (Origin, String, Allowed)>,
+    /// Where HTML was refused: the empty document that is there instead is not another refusal.
+    refused: BTreeSet<Place>,
+    /// The releases that what a frame shows may be of.
+    releases: BTreeMap<Place, Vec<ReleaseId>>,
+    /// What a person opened all the same, by tab.
+    opened: BTreeMap<i32, OpenedHere>,
+}
+
+/// What a person opened in a tab.
+#[derive(Serialize, Deserialize)]
+struct OpenedHere {
+    /// Its document was asked for.
+    begun: bool,
+    /// Its document is there: the next one is another.
+    shown: bool,
+    what: Opened,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    place: Place,
+    page: SavedPage,
+}
+
+impl Documents {
+    /// Does a tab show a verified document?
+    pub(super) fn is_verified_tab(&self, tab: u32) -> bool {
+        let at = |place: &Place| i64::from(place.0) == i64::from(tab) && place.1 == 0;
+        self.releases.keys().any(at) || self.saved.iter().any(|kept| at(&kept.place))
+    }
+
+    /// The HTML of a frame was allowed. Where something was opened in the tab, its documents hold no keys.
+    pub(super) fn allow(&mut self, place: Place, origin: &Origin, path: &str, allowed: Allowed) {
+        self.refused.remove(&place);
+        self.releases.insert(place, allowed.releases.clone());
+        if self.opened(place.0).is_none() {
+            self.unnamed.insert(place, (origin.clone(), path.to_owned(), allowed));
+        }
+    }
+
+    /// A person opens something in a tab: with the next document that it shows. Who presses twice opens it once.
+    pub(super) fn open(&mut self, tab: i32, opened: Opened) {
+        if self.opened.get(&tab).is_none_or(|here| here.shown || here.what != opened) {
+            self.opened.insert(tab, OpenedHere { begun: false, shown: false, what: opened });
+        }
+    }
+
+    /// A tab begins to show another document; says whether that changes anything. One may be asked for more than once.
+    fn begin(&mut self, tab: i32) -> bool {
+        match self.opened.get_mut(&tab) {
+            Some(here) if !here.shown => !std::mem::replace(&mut here.begun, true),
+            Some(_) => self.opened.remove(&tab).is_some(),
+            None => false,
+        }
+    }
+
+    /// A tab shows the document that it began; says whether that changes anything.
+    fn show(&mut self, tab: i32) -> bool {
+        let here = self.opened.get_mut(&tab).filter(|here| here.begun);
+        here.is_some_and(|here| !std::mem::replace(&mut here.shown, true))
+    }
+
+    /// What was opened in the document that a tab shows.
+    pub(super) fn opened(&self, tab: i32) -> Option<&Opened> {
+        self.opened.get(&tab).filter(|here| here.begun).map(|here| &here.what)
+    }
+
+    /// The HTML of a frame was refused.
+    pub(super) fn refuse(&mut self, place: Place) {
+        self.unnamed.remove(&place);
+        self.refused.insert(place);
+    }
+
+    /// Was the HTML of a frame refused, and nothing allowed in it since?
+    pub(super) fn is_refused(&self, place: Place) -> bool {
+        self.refused.contains(&place)
+    }
+
+    /// The releases that what a frame shows may be of; none where that is not known.
+    pub(super) fn releases(&self, place: Place) -> Vec<ReleaseId> {
+        let saved =
+            || self.saved.iter().rev().find(|kept| kept.place == place).map(|kept| kept.page.releases().to_vec());
+        self.releases.get(&place).cloned().or_else(saved).unwrap_or_default()
+    }
+
+    fn is_verified(&self, origin: &Origin, document: &DocumentId) -> bool {
+        self.verified.iter().any(|(_, page)| page.is_of(origin, document))
+    }
+
+    /// A document says its name: it is verified if it was before, or if its HTML was allowed and nobody else's name stands
+    /// for that yet.
+    fn claim(&mut self, set: &ManifestSet, at: Place, origin: &Origin, path: &str, document: &DocumentId) -> bool {
+        for Kept { place, page } in std::mem::take(&mut self.saved) {
+            match set.verified_before(page.clone()) {
+                Some(verified) => {
+                    self.releases.entry(place).or_insert_with(|| verified.releases().to_vec());
+                    self.verified.push((place, verified));
+                }
+                None => self.saved.push(Kept { place, page }),
+            }
+        }
+        if self.is_verified(origin, document) {
+            return true;
+        }
+        let fits = self.unnamed.get(&at).is_some_and(|(of, was, _)| of == origin && was == path);
+        let allowed = if fits { self.unnamed.remove(&at) } else { None };
+        let page = allowed.and_then(|(_, _, allowed)| set.verified(&allowed, document.clone()));
+        let verified = page.is_some();
+        self.verified.extend(page.map(|page| (at, page)));
+        let too_many = self.verified.len().saturating_sub(MAX_KEPT);
+        self.verified.drain(..too_many);
+        verified
+    }
+}
+
+/// Reads what was known when the background was stopped.
+pub(super) async fn remember(state: &State) {
+    let kept = webextension::session_read(KEPT).await;
+    let opened = webextension::session_read(OPENED).await;
+    let mut documents = state.guard.documents.borrow_mut();
+    documents.saved = serde_json::from_value(kept).unwrap_or_default();
+    documents.opened = serde_json::from_value(opened).unwrap_or_default();
+}
+
+/// A tab begins to show another document: what was opened for the one before is over.
+pub(super) async fn begin(state: &State, tab: i32) {
+    let changed = state.guard.documents.borrow_mut().begin(tab);
+    if changed {
+        keep_opened(state).await;
+    }
+}
+
+/// A tab shows the document that it began.
+pub(super) fn show(state: &Rc<State>, tab: i32) {
+    if state.guard.documents.borrow_mut().show(tab) {
+        let state = Rc::clone(state);
+        spawn_local(async move { keep_opened(&state).await });
+    }
+}
+
+/// Keeps what was opened.
+pub(super) async fn keep_opened(state: &State) {
+    let opened = serde_json::to_value(&state.guard.documents.borrow().opened).unwrap_or_default();
+    webextension::session_write(OPENED, &opened).await;
+}
+
+async fn keep(state: &State) {
+    let kept: Vec<_> = {
+        let documents = state.guard.documents.borrow();
+        let kept = |(place, page): &(Place, PageVerified)| Kept { place: *place, page: page.to_saved() };
+        documents.verified.iter().map(kept).collect()
+    };
+    if let Ok(kept) = serde_json::to_value(kept) {
+        webextension::session_write(KEPT, &kept).await;
+    }
+}
+
+/// A document that the browser's sender is in says its name; is it verified?
+pub(crate) fn claim(state: &Rc<State>, at: Place, url: &str, document: &DocumentId) -> bool {
+    let Some((origin, path)) = place(url) else { return false };
+    let accepted = change(state, &origin, |site| site.accepted.clone()).flatten();
+    let Some(set) = accepted else { return false };
+    let known = state.guard.documents.borrow().is_verified(&origin, document);
+    let verified = state.guard.documents.borrow_mut().claim(&set, at, &origin, &path, document);
+    if verified && !known {
+        let state = Rc::clone(state);
+        spawn_local(async move { keep(&state).await });
+    }
+    verified
+}
+
+/// May keys and tokens pass between the background and this document? Everywhere but in enforce mode the older rules alone
+/// say so.
+pub(crate) fn may_hold_keys(state: &State, origin: &Origin, document: Option<&DocumentId>) -> bool {
+    match mode(state, origin) {
+        IntegrityMode::Off | IntegrityMode::Report => true,
+        IntegrityMode::Enforce => {
+            document.is_some_and(|document| state.guard.documents.borrow().is_verified(origin, document))
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Pinned peers: one worker for each account takes in what pages are answered, decides what may be sent, and carries out
+//! what the person decides, one after the other.
+
+use std::{collections::BTreeSet, rc::Rc};
+
+use futures_channel::{mpsc, oneshot};
+use futures_util::StreamExt;
+use keystead_core::{
+    bootstrap::recipients::RosterSource,
+    error::Code,
+    ident::{DeviceId, Origin, RoomId, UserId},
+    matrix::homeserver::Stop,
+    pins::{self, Book, Contact, Decision, OwnDevice, PersonView},
+    policy::Pins,
+    time::UnixMillis,
+};
+use serde_json::{Value, json};
+use wasm_bindgen_futures::spawn_local;
+
+use crate::{adapter::clock, background::State, deployment, driver::Driver, pages};
+
+/// Something to do with the pins of an account.
+pub(crate) enum Job {
+    /// A page asked for the keys of people, and was answered this.
+    Observe {
+        /// The page's own device.
+        device: DeviceId,
+        /// Whom it asked for.
+        asked: BTreeSet<UserId>,
+        /// The answer's body.
+        answer: String,
+    },
+    /// A page sent a message to an encrypted room.
+    Used(RoomId),
+    /// Look again at what may be over in a moment.
+    Settle,
+    /// A page sends this to devices; answered with `None` where it may go as it is.
+    Gate(String, oneshot::Sender<Result<Option<String>, Code>>),
+    /// The person decided about somebody.
+    Decide(UserId, Box<Decision>, oneshot::Sender<Result<(), Code>>),
+    /// Say what there is to say.
+    Look,
+}
+
+/// Has the worker of an account do something, in order.
+pub(crate) fn enqueue(state: &Rc<State>, origin: &Origin, user: &UserId, job: Job) {
+    let key = (origin.clone(), user.clone());
+    let mut workers = state.pins.borrow_mut();
+    let worker = workers.entry(key).or_insert_with(|| {
+        let (sender, jobs) = mpsc::unbounded();
+        let (state, origin, user) = (Rc::clone(state), origin.clone(), user.clone());
+        spawn_local(async move { work(state, origin, user, jobs).await });
+        sender
+    });
+    let _ = worker.unbounded_send(job);
+}
+
+/// Decides about a body that a page sends to devices.
+pub(crate) async fn gate(state: &Rc<State>, origin: &Origin, user: &UserId, body: String) -> Value {
+    let (sender, answer) = oneshot::channel();
+    enqueue(state, origin, user, Job::Gate(body, sender));
+    match answer.await {
+        Ok(Ok(None)) => json!({}),
+        Ok(Ok(Some(body))) => json!({ "value": body }),
+        Ok(Err(code)) => json!({ "refused": code.as_str() }),
+        Err(_) => json!({ "refused": Code::StoFailed.as_str() }),
+    }
+}
+
+/// Carries out what the person decided about somebody.
+pub(crate) async fn decide(
+    state: &Rc<State>,
+    origin: &Origin,
+    user: &UserId,
+    peer: UserId,
+    decision: Decision,
+) -> Result<(), Code> {
+    let (sender, answer) = oneshot::channel();
+    enqueue(state, origin, user, Job::Decide(peer, Box::new(decision), sender));
+    answer.await.unwrap_or(Err(Code::StoFailed))
+}
+
+/// What the policy says of pins; `None` where it says nothing of them: then nothing is pinned and nothing waits.
+pub(crate) fn settings(state: &State) -> Option<Pins> {
+    state.policy.borrow().policy.as_ref().and_then(|policy| policy.pins.clone())
+}
+
+/// Where the organisation's list of people lies.
+fn roster(state: &State, origin: &Origin) -> Option<RosterSource> {
+    state.policy.borrow().policy.as_ref().and_then(|policy| RosterSource::of(policy, origin))
+}
+
+async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    let mut book: Option<Book> = None;
+    // One timer for all.
+    let mut waiting = false;
+    while let Some(job) = jobs.next().await {
+        waiting &= !matches!(job, Job::Settle);
+        let Some(pins) = settings(&state) else {
+            pass(job);
+            tell(&state, &origin, Vec::new(), Vec::new());
+            continue;
+        };
+        let mut driver = Driver::new(&state, &origin, &user);
+        let opened = match book.take() {
+            Some(book) => Ok(book),
+            None => {
+                let (origin, user) = (&origin, &user);
+                driver.run(|io| async move { Book::open(&io, origin, user).await }).await
+            }
+        };
+        let Ok(mut open) = opened else {
+            refuse(job);
+            continue;
+        };
+        open.trust_roster(roster(&state, &origin));
+        let done = {
+            let (book, pins) = (&mut open, &pins);
+            driver.run(|io| async move { perform(&io, book, pins, job).await }).await
+        };
+        if let Some(at) = open.look_again_at(&pins, clock::now()).filter(|_| !waiting) {
+            waiting = true;
+            look_again(&state, &origin, &user, at);
+        }
+        let (people, devices) = (open.people(&pins), open.own_devices());
+        // What could not be kept is not believed either: the next one reads it anew.
+        book = done.then_some(open);
+        tell(&state, &origin, people, devices);
+    }
+}
+
+/// Has the worker look again, if the background lives that long; if not, the next one does.
+fn look_again(state: &Rc<State>, origin: &Origin, user: &UserId, at: UnixMillis) {
+    let (state, origin, user) = (Rc::clone(state), origin.clone(), user.clone());
+    spawn_local(async move {
+        clock::sleep(at.since(clock::now())).await;
+        enqueue(&state, &origin, &user, Job::Settle);
+    });
+}
+
+/// `false` where what is in memory may not be what is on the disk.
+async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, job: Job) -> bool {
+    let kept = |code: Code| code != Code::StoFailed && code != Code::StoRecord;
+    match job {
+        Job::Observe { device, asked, answer } => {
+            book.is_here(device);
+            let observed = book.observe(io, pins, &answer, &asked, Contact::Plain).await;
+            let observed = observed.map_err(|error| Stop::from(error).code);
+            let released = book.release(io, pins).await.map_err(|error| Stop::from(error).code);
+            observed.map(drop).and(released.map(drop)).map_or_else(kept, |()| true)
+        }
+        Job::Gate(body, answer) => {
+            let gated = pins::gate(io, book, pins, &body).await.map_err(|stop| stop.code);
+            let whole = gated.as_ref().map_or_else(|code| kept(*code), |_| true);
+            let _ = answer.send(gated);
+            // What was asked for may have shown that others may have room keys again.
+            let released = book.release(io, pins).await;
+            whole && released.is_ok()
+        }
+        Job::Decide(peer, decision, answer) => {
+            let decided = pins::decide(io, book, pins, &peer, &decision).await.map_err(|stop| stop.code);
+            let whole = decided.as_ref().map_or_else(|code| kept(*code), |()| true);
+            let _ = answer.send(decided);
+            whole
+        }
+        Job::Used(room) => book.use_room(io, room).await.is_ok(),
+        Job::Settle => {
+            let settled = pins::settle(io, book, pins).await.map_or_else(|stop| kept(stop.code), |()| true);
+            let released = book.release(io, pins).await;
+            settled && released.is_ok()
+        }
+        // What may go may have changed since, with the owner's own identity, the policy or the roster.
+        Job::Look => {
+            let looked = pins::look(io, book, pins).await.map_or_else(|stop| kept(stop.code), |()| true);
+            book.look(io, pins).await.is_ok() && looked
+        }
+    }
+}
+
+/// Where nothing is pinned, nothing is held back.
+fn pass(job: Job) {
+    match job {
+        Job::Gate(_, answer) => drop(answer.send(Ok(None))),
+        Job::Decide(_, _, answer) => drop(answer.send(Err(Code::PinChanged))),
+        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look => {}
+    }
+}
+
+fn refuse(job: Job) {
+    match job {
+        Job::Gate(_, answer) => drop(answer.send(Err(Code::StoFailed))),
+        Job::Decide(_, _, answer) => drop(answer.send(Err(Code::StoFailed))),
+        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look => {}
+    }
+}
+
+/// Says what there is to say, where that has changed.
+fn tell(state: &Rc<State>, origin: &Origin, people: Vec<PersonView>, devices: Vec<OwnDevice>) {
+    let news = state.live(origin, |live| {
+        let news = live.people != people || live.devices != devices;
+        (live.people, live.devices) = (people, devices);
+        news
+    });
+    if news {
+        for page in pages::of(state, origin) {
+            show(state, page, origin);
+        }
+        deployment::announce(state);
+    }
+}
+
+/// Tells a page whom to look out for, and shows what is to be said of those that are in the room it shows.
+pub(crate) fn show(state: &Rc<State>, page: u32, origin: &Origin) {
+    let people = state.live(origin, |live| live.people.clone());
+    let users: Vec<_> = people.iter().map(|person| person.user_id.clone()).collect();
+    pages::send(state, page, &json!({ "do": "watch", "users": users }));
+    let here = pages::change(state, page, |page| page.room.clone()).unwrap_or_default();
+    let ask_it = settings(state).and_then(|pins| pins.ask_it).map(|url| url.as_str().to_owned());
+    let account = pages::change(state, page, |page| page.confirmed.as_ref().map(|session| session.user_id.clone()));
+    let account = account.flatten();
+    // One's own devices are in every room: there they are told of where it matters, else in the popup alone.
+    let told = |person: &PersonView| {
+        here.contains(&person.user_id) && (person.withheld || account.as_ref() != Some(&person.user_id))
+    };
+    let badge =
+        |person: &PersonView| json!({ "user_id": person.user_id, "code": person.code, "severity": person.severity });
+    let held: Vec<_> = people.iter().filter(|person| person.held).map(badge).collect();
+    let people: Vec<_> = people.into_iter().filter(told).collect();
+    pages::send(state, page, &json!({ "do": "notice", "people": people, "ask_it": ask_it, "held": held }));
+}

@@ -1,0 +1,271 @@
+//! How rows begin: somebody at a browser, in a room with a colleague whose device stays and listens.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use keystead_testbed::KeyKind;
+use keystead_webdriver_tests::client::Follower;
+use keystead_webdriver_tests::rows::output_dir;
+use keystead_webdriver_tests::{
+    Browser, BrowserKind, BrowserOptions, Company, Desk, Employee, Extension, PATIENCE, State, until,
+};
+use serde_json::{Value, json};
+
+pub(crate) struct Scene {
+    pub(crate) ann: Employee,
+    pub(crate) bob: Employee,
+    pub(crate) desk: Desk,
+    /// Bob's device, which his identity vouches for.
+    pub(crate) phone: Follower,
+    pub(crate) browser: Browser,
+    /// Without this file the background cannot start.
+    pub(crate) module: PathBuf,
+}
+
+/// A first login, a room with a colleague, and a message that the colleague has read.
+pub(crate) async fn set_up(company: &Company, kind: BrowserKind) -> Result<Scene> {
+    set_up_with(company, kind, Some(json!({ "ask_it": "mailto:it@example.org" }))).await
+}
+
+/// The same, with what the policy says of pins.
+pub(crate) async fn set_up_with(company: &Company, kind: BrowserKind, pins: Option<Value>) -> Result<Scene> {
+    let more = pins.map_or_else(|| json!({}), |pins| json!({ "pins": pins }));
+    set_up_under(company, kind, more, async |_, _, _| Ok(())).await
+}
+
+/// The same, with these fields of the policy beside the usual ones, and what is to be done before the browser starts: it is
+/// given the deployment, Ann with her certificate, and Bob.
+pub(crate) async fn set_up_under(
+    company: &Company,
+    kind: BrowserKind,
+    more: Value,
+    before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
+) -> Result<Scene> {
+    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let bob = company.hire("bob").await?;
+    let desk = company.desk()?;
+    before(&desk, (&ann, &certificate), &bob).await?;
+    let mut policy = company.policy(&desk);
+    for (field, value) in more.as_object().into_iter().flatten() {
+        policy[field] = value.clone();
+    }
+    let extension = Extension::packed_for_tests(kind)?;
+    let module = extension.dir().join("background/keystead_extension_bg.wasm");
+    let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
+    browser.wait_until_installed().await?;
+    browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    let phone = company.follow(&bob, &json!({ "identity": "make", "invite": [ann.user_id] })).await?;
+    company.join(&ann, &phone.room_id).await?;
+    let mut scene = Scene { ann, bob, desk, phone, browser, module };
+    scene.show_room().await?;
+    scene.send("before").await?;
+    scene.phone.reads("before").await?;
+    ensure!(scene.people().await?.is_empty(), "somebody is shown before anything happened");
+    Ok(scene)
+}
+
+impl Scene {
+    /// Opens the room in Element.
+    pub(crate) async fn show_room(&self) -> Result<()> {
+        const JOINED: &str = r"
+            const [roomId] = arguments;
+            const room = page.mxMatrixClientPeg.get().getRoom(roomId);
+            return Boolean(room?.hasEncryptionStateEvent() && room.getMyMembership() === 'join');
+        ";
+        let joined = async || {
+            let joined = self.browser.in_page(JOINED, vec![self.phone.room_id.as_str().into()]).await?;
+            Ok((joined == true).then_some(()))
+        };
+        until("the room", PATIENCE, joined).await?;
+        let go = "page.location.hash = '#/room/' + arguments[0];";
+        self.browser.in_page(go, vec![self.phone.room_id.as_str().into()]).await?;
+        self.browser.find("header.mx_RoomHeader").await?;
+        Ok(())
+    }
+
+    /// Sends a message from the browser.
+    pub(crate) async fn send(&self, words: &str) -> Result<()> {
+        let send = "page.mxMatrixClientPeg.get().sendTextMessage(arguments[0], arguments[1]);";
+        self.browser.in_page(send, vec![self.phone.room_id.as_str().into(), words.into()]).await?;
+        Ok(())
+    }
+
+    /// Of whom the popup says something.
+    pub(crate) async fn people(&self) -> Result<Vec<Value>> {
+        let status = self.browser.status().await?;
+        Ok(status.deployments.into_iter().next().context("no deployment")?.people)
+    }
+
+    /// Waits until the popup says this of Bob, and answers with the whole of it.
+    pub(crate) async fn shown(&self, code: &str) -> Result<Value> {
+        self.shown_of(&self.bob.user_id, code).await
+    }
+
+    /// The same of somebody else.
+    pub(crate) async fn shown_of(&self, user: &str, code: &str) -> Result<Value> {
+        until(&format!("{code} in the popup"), PATIENCE, async || {
+            let people = self.people().await?;
+            let found = people.into_iter().find(|one| one["user_id"] == user);
+            Ok(found.filter(|one| one["code"] == code))
+        })
+        .await
+    }
+
+    /// Has the next message of the room have a new key.
+    pub(crate) async fn discard(&self) -> Result<()> {
+        let discard = "page.mxMatrixClientPeg.get().getCrypto().forceDiscardSession(arguments[0]);";
+        self.browser.in_page(discard, vec![self.phone.room_id.as_str().into()]).await.map(drop)
+    }
+
+    /// How long, in milliseconds, a message with a new key takes until the homeserver has it: the middle one of several.
+    pub(crate) async fn time_of_a_message(&self) -> Result<f64> {
+        const TIME: &str = r"
+            const [roomId] = arguments;
+            page.keysteadTimes = undefined;
+            (async () => {
+                const client = page.mxMatrixClientPeg.get();
+                const times = [];
+                for (let index = 0; index < 15; index += 1) {
+                    await client.getCrypto().forceDiscardSession(roomId);
+                    const begin = performance.now();
+                    await client.sendTextMessage(roomId, `timed ${index}`);
+                    times.push(performance.now() - begin);
+                }
+                page.keysteadTimes = times.sort((one, other) => one - other);
+            })();
+        ";
+        self.browser.in_page(TIME, vec![self.phone.room_id.as_str().into()]).await?;
+        let done = async || Ok(self.browser.in_page("return page.keysteadTimes?.[7] ?? null;", vec![]).await?.as_f64());
+        until("the messages", PATIENCE, done).await
+    }
+
+    /// Pictures of the room, light and dark.
+    pub(crate) async fn pictures(&self, name: &str) -> Result<()> {
+        let browser = self.browser.kind().name();
+        for (dark, scheme) in [(true, "dark"), (false, "light")] {
+            self.browser.prefer_dark(dark).await?;
+            self.browser.picture(&output_dir()?.join(format!("pins-{name}-room-{scheme}-{browser}.png"))).await?;
+        }
+        Ok(())
+    }
+
+    /// A picture of the popup.
+    pub(crate) async fn picture_of_popup(&self, name: &str) -> Result<()> {
+        let browser = self.browser.kind().name();
+        self.browser.picture_of_popup(&output_dir()?.join(format!("pins-{name}-popup-{browser}.png"))).await
+    }
+
+    /// How many badges there are in a place of the page.
+    pub(crate) async fn badges(&self, place: &str) -> Result<u64> {
+        const COUNT: &str = "
+            const places = [...page.document.querySelectorAll(arguments[0])];
+            return places.filter((place) => place.querySelector('keystead-badge')).length;
+        ";
+        let count = self.browser.in_page(COUNT, vec![place.into()]).await?;
+        count.as_u64().context("no number")
+    }
+
+    /// Waits until Bob, and nobody else, has a badge in the list of members, and on his own panel.
+    pub(crate) async fn badge_of_bob(&self) -> Result<()> {
+        const SHOW: &str =
+            "page.document.querySelector('.mx_RoomHeader_members, .mx_RoomHeader .mx_FacePile').click();";
+        const OPEN: &str = "page.document.querySelector('.mx_MemberTileView:has(keystead-badge)').click();";
+        self.browser.in_page(SHOW, vec![]).await?;
+        let in_list = async || Ok((self.badges(".mx_MemberTileView").await? == 1).then_some(()));
+        until("a badge in the list", PATIENCE, in_list).await?;
+        self.pictures("badge").await?;
+        self.browser.in_page(OPEN, vec![]).await?;
+        let on_panel = async || Ok((self.badges(".mx_UserInfo_profile_mxid").await? == 1).then_some(()));
+        until("a badge on the panel", PATIENCE, on_panel).await
+    }
+
+    /// Waits until there is a notice in the room.
+    pub(crate) async fn notice(&self) -> Result<()> {
+        self.browser.find("header.mx_RoomHeader + keystead-notice").await.map(drop)
+    }
+
+    /// Accepts what is shown of Bob.
+    pub(crate) async fn accept(&self, shown: &Value) -> Result<()> {
+        self.accept_of(&self.bob.user_id, shown).await
+    }
+
+    /// The same of somebody else.
+    pub(crate) async fn accept_of(&self, user: &str, shown: &Value) -> Result<()> {
+        let decision = json!({ "decision": "accept", "shown": shown["shown"], "compared": false });
+        let ask = json!({
+            "ask": "decide", "origin": self.desk.element.url(), "account": self.ann.user_id, "peer": user,
+            "decision": decision,
+        });
+        let answer = self.browser.ask(&ask).await?;
+        let deployment = &answer["deployments"][0];
+        ensure!(deployment["people"].as_array().is_some_and(Vec::is_empty), "still shown: {answer}");
+        Ok(())
+    }
+
+    /// The log of key changes, as the popup saves it.
+    pub(crate) async fn log(&self) -> Result<String> {
+        let ask = json!({ "ask": "evidence", "origin": self.desk.element.url(), "account": self.ann.user_id });
+        Ok(self.browser.ask(&ask).await?.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Loads the page again, with a background that has just started.
+    pub(crate) async fn start_again(&self) -> Result<()> {
+        self.browser.stop_background().await?;
+        self.load_again().await
+    }
+
+    /// Loads the page again.
+    pub(crate) async fn load_again(&self) -> Result<()> {
+        self.browser.in_page("page.before = true; page.location.reload();", vec![]).await?;
+        // What is there until then is logged in as well.
+        until("the page anew", PATIENCE, async || {
+            let before = self.browser.in_page("return Boolean(page.before);", vec![]).await;
+            Ok(before.is_ok_and(|before| before == false).then_some(()))
+        })
+        .await?;
+        self.browser.wait_until_logged_in().await?;
+        self.show_room().await
+    }
+
+    /// Has Element ask for Bob's keys now.
+    pub(crate) async fn ask_for_keys(&self) -> Result<()> {
+        const ASK: &str = r"
+            const crypto = page.mxMatrixClientPeg.get().getCrypto();
+            page.keysteadAsked = false;
+            const request = crypto.olmMachine.queryKeysForUsers([new crypto.olmMachine.userId.constructor(arguments[0])]);
+            const done = () => { page.keysteadAsked = true; };
+            crypto.outgoingRequestProcessor.makeOutgoingRequest(request).then(done, done);
+        ";
+        self.browser.in_page(ASK, vec![self.bob.user_id.as_str().into()]).await?;
+        let asked =
+            async || Ok((self.browser.in_page("return page.keysteadAsked;", vec![]).await? == true).then_some(()));
+        until("an answer about Bob's keys", PATIENCE, asked).await
+    }
+
+    /// How many messages that are encrypted to a Curve25519 key went over the wire, under whatever name.
+    pub(crate) fn encrypted_to(&self, key: &str) -> Result<usize> {
+        let mut count = 0;
+        for request in self.desk.homeserver.requests() {
+            if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/") {
+                let body: Value = serde_json::from_slice(&request.asked.body)?;
+                let users = body["messages"].as_object().into_iter().flatten();
+                let messages = users.flat_map(|(_, devices)| devices.as_object().into_iter().flatten());
+                count += messages.filter(|(_, message)| message["ciphertext"].get(key).is_some()).count();
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many messages to a device of Bob's went over the wire.
+    pub(crate) fn sent_to(&self, device: &str) -> Result<usize> {
+        let mut count = 0;
+        for request in self.desk.homeserver.requests() {
+            if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/m.room.encrypted/") {
+                let body: Value = serde_json::from_slice(&request.asked.body)?;
+                count += usize::from(body["messages"][&self.bob.user_id].get(device).is_some());
+            }
+        }
+        Ok(count)
+    }
+}
