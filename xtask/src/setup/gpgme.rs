@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use keystead_tools::{gpgme_json, gpgme_json_built, on_path};
 
 use super::Setup;
@@ -90,7 +90,19 @@ impl Setup {
             apt
         };
         run::quiet(apt().arg("update"), &self.log("gpgme-update"))?;
-        run::quiet(apt().args(["source", source]), &self.log("gpgme-source"))
+        // A mirror may name a version that it does not have (yet): then an older one serves.
+        let mut known = Command::new("apt-cache");
+        known.args(apt().get_args()).args(["showsrc", "--only-source", source]);
+        let known = run::answer(&mut known).with_context(|| format!("apt knows no source package {source}"))?;
+        let mut outcome = Err(anyhow!("apt knows no version of the source package {source}"));
+        for version in known.lines().filter_map(|line| line.strip_prefix("Version: ")) {
+            let wanted = format!("{source}={version}");
+            outcome = run::quiet(apt().args(["source", "--only-source", &wanted]), &self.log("gpgme-source"));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 }
 
