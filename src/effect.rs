@@ -160,6 +160,11 @@ pub enum StoreCommand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum PageCommand {
+    /// Expect this key as the account's default key: that it comes is no news.
+    ExpectKey {
+        /// The key's id.
+        key: KeyId,
+    },
     /// Wait until the client has this account data from its own sync.
     AwaitAccountData {
         /// The event type.
@@ -323,6 +328,7 @@ impl Effect {
             Self::Store(StoreCommand::PutAll(_)) => "store put_all".into(),
             Self::Store(StoreCommand::Replace { .. }) => "store replace".into(),
             Self::Store(StoreCommand::Delete(_)) => "store delete".into(),
+            Self::Page(PageCommand::ExpectKey { .. }) => "page expect".into(),
             Self::Page(PageCommand::AwaitAccountData { .. }) => "page await".into(),
             Self::Page(PageCommand::StoreSecrets) => "page store_secrets".into(),
             Self::Page(PageCommand::StoreBeside) => "page store_beside".into(),

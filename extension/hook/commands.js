@@ -24,9 +24,11 @@ const handOver = async (client, how) => {
 let renewing = false;
 
 const commands = {
+  expect_key({ key }) {
+    ours = key;
+  },
   async await_account_data({ kind, content }) {
     const client = currentClient();
-    if (kind === "m.secret_storage.default_key") ours = content.key;
     const wanted = canonical(content);
     const there = () => canonical(client.getAccountData(kind)?.getContent() ?? null) === wanted;
     if (there()) return;

@@ -3,7 +3,7 @@
 import { begin } from "./guard.js";
 import { expect } from "./filter.js";
 import init, { Background } from "../background/keystead_extension.js";
-import { prepare } from "./later.js";
+import { prepare, warm } from "./later.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
 const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
@@ -24,7 +24,7 @@ api.runtime.onConnect.addListener((port) => {
   const page = (pages += 1);
   const { sender } = port;
   // Where the background cannot start, Element has to do without it, but for what must wait for it.
-  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).catch(() => port.postMessage({ do: "broken" }));
+  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).then(warm).catch(() => port.postMessage({ do: "broken" }));
   port.onMessage.addListener((message) => ready.then((background) => background.page_message(page, message), () => {}));
   port.onDisconnect.addListener(() => ready.then((background) => background.page_gone(page), () => {}));
 });

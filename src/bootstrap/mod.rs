@@ -11,7 +11,7 @@
 //! | seal | `Made` | [`seal::RecoverySafe`] | `seal.rs` |
 //! | switch | `Made`, `&RecoverySafe` | [`switch::Switched`] | `switch.rs` |
 //! | store | `Switched` | secrets in place | `switch.rs` |
-//! | prove | `Switched`, `RecoverySafe` | [`prove::SecretsProven`] | `prove.rs` |
+//! | prove | `Switched` | [`prove::SecretsProven`], [`switch::Followed`] | `prove.rs` |
 //!
 //! Where the account has secret storage of somebody else's making and this session has all that is in it, the secrets are
 //! stored and proven under our key first, beside the entries that are there (`adopt.rs`), and switched to then.
@@ -283,16 +283,18 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
 
     scene.show(progress, StepName::Prove).await;
     let proven = prove::prove(scene, &record, &switched).await?;
-    complete(scene, &mut record, switched, safe, proven, changed).await?;
+    let followed = switch::follow(scene, &record, switched).await?;
+    complete(scene, &mut record, followed, safe, proven, changed).await?;
     let next = rotate::check(scene, &mut record, &looked.published, &held, progress).await?;
     Ok(Some(record.settle_at.map_or(next, |at| at.min(next))))
 }
 
-/// The end: takes the proof that the recovery key is safe and the proof that it opens everything.
+/// The end: takes the proof that the recovery key is safe, the proof that it opens everything, and that the client has
+/// followed.
 pub(crate) async fn complete(
     scene: &Scene<'_>,
     record: &mut AccountRecord,
-    switched: switch::Switched,
+    switch::Followed(switched): switch::Followed,
     _safe: seal::RecoverySafe,
     proven: prove::SecretsProven,
     changed: bool,

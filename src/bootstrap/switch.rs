@@ -21,11 +21,16 @@ use crate::{
     status::State,
 };
 
-/// The key is the account's default key, in the client's eyes as well.
+/// The key is the account's default key.
 pub struct Switched {
     key_id: KeyId,
     now: bool,
+    /// The client has not said yet that it sees it so.
+    unseen: bool,
 }
+
+/// The key is the account's default key in the client's eyes as well.
+pub(crate) struct Followed(pub(super) Switched);
 
 impl Switched {
     /// The key's id.
@@ -73,7 +78,9 @@ pub(super) async fn switch(
     let theirs = looked.found.gives_way();
     let key_id = made.key_id().clone();
     let description = made.key(record)?.description.clone();
-    let switched = Switched { now: !matches!(looked.found, Found::Ours(_)), key_id: key_id.clone() };
+    let now = !matches!(looked.found, Found::Ours(_));
+    let in_force = record.key(&key_id).is_some_and(|key| key.status == KeyStatus::Current);
+    let switched = Switched { now, unseen: now || !in_force, key_id: key_id.clone() };
     let content = serde_json::to_value(&description).unwrap_or(Value::Null);
     let kind = account_data::key_description(&key_id);
     let default = json!({ "key": key_id.as_str() });
@@ -105,26 +112,37 @@ pub(super) async fn switch(
             return Err(ProveError::Description.into());
         }
         settle::expect(scene, record).await?;
+        page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await?;
         put(scene, account_data::DEFAULT_KEY, &default).await?;
+    } else if switched.unseen {
+        page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await?;
     }
-    let in_force = record.key(&key_id).is_some_and(|key| key.status == KeyStatus::Current);
     if switched.now && in_force {
         events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::DefaultKeyLost).await?;
     }
-    if switched.now || !in_force {
-        follow(scene, record, &key_id, content).await?;
+    if !in_force {
+        put_in_force(scene, record, &key_id).await?;
     }
     Ok(switched)
 }
 
-/// Waits until the client has both documents from its own sync, and puts the key in force here.
-async fn follow(scene: &Scene<'_>, record: &mut AccountRecord, key_id: &KeyId, description: Value) -> Result<(), End> {
-    let default = json!({ "key": key_id.as_str() });
-    let documents =
-        [(account_data::key_description(key_id), description), (account_data::DEFAULT_KEY.to_owned(), default)];
-    for (kind, content) in documents {
-        page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
+/// Waits until the client has what was switched to from its own sync. It has its secrets stored meanwhile: the bridge asks the
+/// homeserver.
+pub(crate) async fn follow(scene: &Scene<'_>, record: &AccountRecord, switched: Switched) -> Result<Followed, End> {
+    if switched.unseen {
+        let key = record.key(&switched.key_id).ok_or(ProveError::Description)?;
+        let description = serde_json::to_value(&key.description).unwrap_or(Value::Null);
+        let default = json!({ "key": key.id.as_str() });
+        let documents =
+            [(account_data::key_description(&key.id), description), (account_data::DEFAULT_KEY.to_owned(), default)];
+        for (kind, content) in documents {
+            page(scene, PageCommand::AwaitAccountData { kind, content }).await?;
+        }
     }
+    Ok(Followed(switched))
+}
+
+async fn put_in_force(scene: &Scene<'_>, record: &mut AccountRecord, key_id: &KeyId) -> Result<(), End> {
     let switch = |record: &mut AccountRecord| {
         for key in &mut record.keys {
             key.status = if key.id == *key_id { KeyStatus::Current } else { KeyStatus::Retired };
@@ -142,12 +160,13 @@ pub(crate) async fn replace(
     _safe: &RecoverySafe,
     _proven: &SecretsProven,
 ) -> Result<Switched, End> {
-    let key_id = made.key_id().clone();
-    let description = serde_json::to_value(&made.key(record)?.description).unwrap_or(Value::Null);
+    let switched = Switched { key_id: made.key_id().clone(), now: true, unseen: true };
+    let key_id = switched.key_id();
     settle::expect(scene, record).await?;
+    page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await?;
     put(scene, account_data::DEFAULT_KEY, &json!({ "key": key_id.as_str() })).await?;
-    follow(scene, record, &key_id, description).await?;
-    Ok(Switched { key_id, now: true })
+    put_in_force(scene, record, key_id).await?;
+    Ok(switched)
 }
 
 /// Has the client store its secrets; they come in over the bridge.

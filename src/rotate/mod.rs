@@ -37,6 +37,7 @@ use crate::{
         prove::Published,
         recipients::{self, Now},
         record::{AccountRecord, KeyStatus, VaultKey},
+        switch,
     },
     error::Code,
     events::{self, Event},
@@ -302,7 +303,8 @@ async fn perform(
     let beside = replace::beside(scene, record, &made, old, published, documents).await?;
     let switched = replace::switch(scene, record, progress, &made, &beside).await?;
     let replace::Beside { safe, proven } = beside;
-    bootstrap::complete(scene, record, switched, safe, proven, true).await?;
+    let followed = switch::follow(scene, record, switched).await?;
+    bootstrap::complete(scene, record, followed, safe, proven, true).await?;
     let checked = checked(scene);
     let done = |record: &mut AccountRecord| record.rotation.checked = Some(checked.clone());
     record.change(scene.io, &scene.setup.origin, done).await?;
