@@ -15,6 +15,10 @@ const CARGO: &str = "/usr/bin/cargo";
 const LINKER: &str = "/usr/bin/wasm-ld-19";
 const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 
+/// Names of functions that say which crate's they are: the module is divided by them. Compilers differ in what they do
+/// unasked.
+const NAMES: &str = "-Csymbol-mangling-version=v0";
+
 /// What the compiler of the release does beside its profile; rustup's stable one has no such flags.
 ///
 /// A panic stops the background at once and says nothing, as there is nobody to read it: texts and places of panics, and
@@ -68,6 +72,7 @@ impl Compiler {
 
     /// Sets the environment in which a command that calls `cargo` (such as Trunk) builds for WebAssembly.
     pub(crate) fn set_environment(self, command: &mut Command) {
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", NAMES);
         if self == Self::Rustup {
             return;
         }
@@ -89,6 +94,7 @@ impl Compiler {
         let mut flags: Vec<String> = [("cargo", paths::cargo_home()), ("target", paths::target())]
             .map(|(name, folder)| format!("--remap-path-prefix={}=/{name}", folder.display()))
             .into();
+        flags.push(NAMES.to_owned());
         if self == Self::Debian {
             flags.extend(SMALL.map(str::to_owned));
         }
