@@ -109,7 +109,7 @@ fn bound(package: &str, profile: Profile, out: &Path) -> Result<PathBuf> {
     let mut cargo = compiler.cargo("build");
     cargo.args(["--package", package, "--profile", profile.name()]);
     if profile == Profile::Release {
-        compiler.set_release_environment(&mut cargo);
+        Compiler::set_release_environment(&mut cargo);
     }
     run::loud(&mut cargo)?;
     let name = package.replace('-', "_");
@@ -131,7 +131,7 @@ fn pages(profile: Profile, out: &Path) -> Result<()> {
     trunk.current_dir(paths::root());
     compiler.set_environment(&mut trunk);
     if profile == Profile::Release {
-        compiler.set_release_environment(&mut trunk);
+        Compiler::set_release_environment(&mut trunk);
     }
     // Trunk takes the commands that it finds first. Another wasm-bindgen would do nothing, another cargo everything anew.
     let first = out.with_extension("commands");

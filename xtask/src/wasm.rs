@@ -14,12 +14,14 @@ const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 const LINKER: &str = "/usr/bin/wasm-ld-19";
 const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
+/// The same of rustup's, in the toolchain's folder.
+const SOURCES: &str = "lib/rustlib/src/rust/library/std/Cargo.toml";
 
 /// Names of functions that say which crate's they are: the module is divided by them. Compilers differ in what they do
 /// unasked.
 const NAMES: &str = "-Csymbol-mangling-version=v0";
 
-/// What the compiler of the release does beside its profile; rustup's stable one has no such flags.
+/// What the compiler of the release does beside its profile, with a standard library that is built for it.
 ///
 /// A panic stops the background at once and says nothing, as there is nobody to read it: texts and places of panics, and
 /// what would write values for people who debug, are a tenth of the module.
@@ -29,7 +31,7 @@ const SMALL: [&str; 4] =
 /// A compiler for WebAssembly.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Compiler {
-    /// The toolchain that builds everything else has the target.
+    /// The toolchain that builds everything else has the target, and the sources of the standard library.
     Rustup,
     /// Debian's `rustc-web` and its sources of the standard library.
     Debian,
@@ -38,7 +40,7 @@ pub(crate) enum Compiler {
 impl Compiler {
     /// The compiler that this machine has.
     pub(crate) fn find() -> Option<Self> {
-        if rustup_has_target() {
+        if rustup_has_all() {
             Some(Self::Rustup)
         } else if [RUSTC, CARGO, LINKER, LIBRARY].iter().all(|file| Path::new(file).exists()) {
             Some(Self::Debian)
@@ -47,11 +49,13 @@ impl Compiler {
         }
     }
 
-    /// Lets rustup add the target: soon done or refused.
+    /// Lets rustup add what is missing: soon done or refused.
     pub(crate) fn add_with_rustup(within: Duration) -> bool {
-        let mut rustup = Command::new("rustup");
-        rustup.args(["target", "add", TARGET]).current_dir(paths::root());
-        run::succeeds_within(&mut rustup, within) && rustup_has_target()
+        let add = |what: [&str; 3]| {
+            let mut rustup = Command::new("rustup");
+            run::succeeds_within(rustup.args(what).current_dir(paths::root()), within)
+        };
+        add(["target", "add", TARGET]) && add(["component", "add", "rust-src"]) && rustup_has_all()
     }
 
     /// The cargo that goes with it, where it is not the one in `PATH`.
@@ -80,30 +84,31 @@ impl Compiler {
         for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC_WRAPPER"] {
             command.env_remove(name);
         }
+        build_library(command);
         command
             .env("RUSTC", RUSTC)
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", LINKER)
             .env("PATH", path_with_first(Path::new("/usr/bin")));
     }
 
     /// Sets, beside the rest, what makes a release small, and the same wherever it is built.
-    pub(crate) fn set_release_environment(self, command: &mut Command) {
+    pub(crate) fn set_release_environment(command: &mut Command) {
         // Where panics come from is in the module as the path of a source file. Cargo compiles our own by relative paths.
         let mut flags: Vec<String> = [("cargo", paths::cargo_home()), ("target", paths::target())]
             .map(|(name, folder)| format!("--remap-path-prefix={}=/{name}", folder.display()))
             .into();
         flags.push(NAMES.to_owned());
-        if self == Self::Debian {
-            flags.extend(SMALL.map(str::to_owned));
-        }
+        flags.extend(SMALL.map(str::to_owned));
+        build_library(command);
         // This variable outdoes all other places of flags: what a person or a configuration adds would show in the bytes.
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-        if self == Self::Debian {
-            command.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
-        }
+        command.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
     }
+}
+
+/// Has the standard library built on the spot; stable compilers do it for those who ask in this way.
+fn build_library(command: &mut Command) {
+    command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
 }
 
 /// `PATH` with one folder before all others.
@@ -113,8 +118,12 @@ pub(crate) fn path_with_first(first: &Path) -> std::ffi::OsString {
     env::join_paths(folders).unwrap_or(path)
 }
 
-fn rustup_has_target() -> bool {
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(paths::root());
-    run::answer(&mut rustc).is_some_and(|dir| Path::new(dir.trim()).is_dir())
+fn rustup_has_all() -> bool {
+    let rustc = |what: &[&str]| {
+        let printed = run::answer(Command::new("rustc").args(what).current_dir(paths::root()));
+        printed.map(|path| PathBuf::from(path.trim()))
+    };
+    let library = rustc(&["--print", "sysroot"]).map(|root| root.join(SOURCES));
+    let target = rustc(&["--print", "target-libdir", "--target", TARGET]);
+    target.is_some_and(|dir| dir.is_dir()) && library.is_some_and(|file| file.exists())
 }

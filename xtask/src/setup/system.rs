@@ -80,7 +80,8 @@ impl Setup {
             };
         }
         if Compiler::find().is_none() {
-            text += &format!("    the Rust target: rustup target add {}\n", wasm::TARGET);
+            text +=
+                &format!("    the Rust target: rustup target add {} && rustup component add rust-src\n", wasm::TARGET);
         }
         text + "Then run the same command again."
     }
