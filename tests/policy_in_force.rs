@@ -30,7 +30,7 @@ fn bad() -> Value {
 }
 
 fn last(source: PolicySource) -> LastGood {
-    LastGood::V1 { source, document: policy("last.example.org") }
+    LastGood::new(source, policy("last.example.org"))
 }
 
 /// The server name of the policy in force, its source, and the problem's code.
@@ -63,7 +63,7 @@ fn a_good_managed_policy_is_in_force_and_remembered_once() {
         let found = InForce::decide(offered, Some(&last(PolicySource::Managed)));
         assert_eq!(outcome(&found), (NEW, PolicySource::Managed, None));
         let saved = found.remember.unwrap();
-        assert_eq!(saved, LastGood::V1 { source: PolicySource::Managed, document: good() });
+        assert_eq!(saved, LastGood::new(PolicySource::Managed, good()));
         assert_eq!(InForce::decide(offered, Some(&saved)).remember, None, "it is saved already");
     }
 }
@@ -106,9 +106,22 @@ fn without_a_managed_policy_the_persons_own_is_in_force() {
 
 #[test]
 fn a_last_good_one_that_this_version_refuses_is_none() {
-    let (managed, stale) = (bad(), LastGood::V1 { source: PolicySource::Managed, document: bad() });
+    let (managed, stale) = (bad(), LastGood::new(PolicySource::Managed, bad()));
     let offered = Offered { managed: Some(&managed), installed_by_admin: true, own: None };
     assert_eq!(outcome(&InForce::decide(offered, Some(&stale))), (None, PolicySource::AskIt, Some(Code::PolField)));
+}
+
+#[test]
+fn what_another_version_found_good_is_looked_at_again() {
+    let (managed, saved) = (bad(), json!({ "version": "1", "source": "managed", "document": bad() }));
+    for by in [json!({}), json!({ "by": "0.0.1" })] {
+        let mut saved = saved.clone();
+        saved.as_object_mut().unwrap().extend(by.as_object().unwrap().clone());
+        let last: LastGood = serde_json::from_value(saved).unwrap();
+        let offered = Offered { managed: Some(&managed), installed_by_admin: true, own: None };
+        let found = InForce::decide(offered, Some(&last));
+        assert_eq!(outcome(&found), (None, PolicySource::AskIt, Some(Code::PolField)));
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ const fn row(field: &'static str, expected: &'static str, accepts: fn(&str) -> b
 const USER_ID: &str = "a Matrix ID such as @ann:example.org";
 
 fn certificate(text: &str) -> bool {
-    ArmoredCertificate::parse(text).is_ok()
+    ArmoredCertificate::parse(text).is_ok_and(|certificate| certificate.is_readable())
 }
 
 fn user_id(text: &str) -> bool {

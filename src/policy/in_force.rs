@@ -29,12 +29,21 @@ pub enum LastGood {
         source: PolicySource,
         /// The document as it was found.
         document: Value,
+        /// The version of Keystead that found it good.
+        #[serde(default)]
+        by: String,
     },
 }
 
 impl LastGood {
+    /// What this version found good.
+    #[must_use]
+    pub fn new(source: PolicySource, document: Value) -> Self {
+        Self::V1 { source, document, by: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
     fn from(&self, wanted: PolicySource) -> Option<&Value> {
-        let Self::V1 { source, document } = self;
+        let Self::V1 { source, document, .. } = self;
         (*source == wanted).then_some(document)
     }
 }
@@ -71,10 +80,14 @@ impl InForce {
     }
 
     fn of(document: &Value, source: PolicySource, last_good: Option<&LastGood>, by_admin: bool) -> Self {
+        let found = LastGood::new(source, document.clone());
+        let is_known = last_good == Some(&found);
+        if let Some(policy) = is_known.then(|| Policy::parse_known(document)).flatten() {
+            return Self { policy: Some(policy), source, ..Self::default() };
+        }
         let problem = match Policy::parse(document) {
             Ok(policy) => {
-                let found = LastGood::V1 { source, document: document.clone() };
-                let remember = (last_good != Some(&found)).then_some(found);
+                let remember = (!is_known).then_some(found);
                 return Self { policy: Some(policy), source, problem: None, remember };
             }
             Err(problem) => Some(problem),

@@ -201,16 +201,20 @@ impl AddressTemplate {
 
 value!(
     /// One or more armored OpenPGP certificates. A secret key is none, though it holds one: it has no place in a policy.
+    /// Whether there are certificates in it is looked at where a policy is first read.
     ArmoredCertificate,
     "an armored OpenPGP public key block",
     |text| {
-        text.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
-            && !text.contains("PRIVATE KEY BLOCK")
-            && Certificate::parse_all(text.as_bytes()).is_ok()
+        text.trim_start().starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----") && !text.contains("PRIVATE KEY BLOCK")
     }
 );
 
 impl ArmoredCertificate {
+    /// Can the certificates in it be read?
+    pub(super) fn is_readable(&self) -> bool {
+        Certificate::parse_all(self.0.as_bytes()).is_ok()
+    }
+
     /// The certificates in it; at least one.
     #[must_use]
     pub fn certificates(&self) -> Vec<Certificate> {

@@ -53,6 +53,17 @@ pub(super) fn extension_is_loaded(private: &Path) -> Result<()> {
     }
 }
 
+/// Has a browser that was killed open with the empty page as well, and not with the question whether it is to open again what
+/// it showed: that comes on the page for new tabs.
+pub(super) fn forget_the_end(private: &Path) -> Result<()> {
+    let file = private.join("profile/Default/Preferences");
+    // Killed before it wrote the first, it has nothing to forget.
+    let Ok(text) = fs::read_to_string(&file) else { return Ok(()) };
+    let mut preferences: Value = serde_json::from_str(&text).context("preferences of the browser")?;
+    preferences["profile"]["exit_type"] = "Normal".into();
+    Ok(fs::write(&file, preferences.to_string())?)
+}
+
 /// What chromedriver is asked for.
 pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).to_vec();

@@ -206,6 +206,9 @@ impl Browser {
             // Left behind by a browser that was killed; the new one has process ids of its own.
             let _ = fs::remove_file(self.profile().join(lock));
         }
+        if self.kind == BrowserKind::Chromium {
+            chromium::forget_the_end(self.private.path())?;
+        }
         let (driver, session) = open(self.kind, self.private.path(), &self.options, self.starts).await?;
         self.driver = driver;
         self.page = session.window().await?;
