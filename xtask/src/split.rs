@@ -31,13 +31,18 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and modules of them.
-const OWN: [(&str, &str); 5] = [
+const OWN: [(&str, &str); 8] = [
     ("keystead_core", "::gnupg::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
-    ("keystead_core", "::rotate::"),
-    ("keystead_extension", "::pins::"),
+    ("keystead_core", "::rotate::clear::"),
+    ("keystead_core", "::rotate::compromise::"),
+    ("keystead_core", "::rotate::decide::"),
+    ("keystead_core", "::rotate::documents::"),
+    ("keystead_core", "::rotate::replace::"),
 ];
+/// Modules of those that are needed all the same: what is told of people.
+const NOT_LATER: [(&str, &str); 1] = [("keystead_core", "::pins::view::")];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
 
@@ -110,7 +115,8 @@ fn is_named(module: &Module, function: FunctionId) -> bool {
     if let (true, Some(dropped)) = (krate == DROPS.0, path.strip_prefix(DROPS.1)) {
         (krate, path) = owner(dropped);
     }
-    LATER.contains(&krate) || OWN.iter().any(|(own, module)| krate == *own && path.starts_with(module))
+    let is_of = |(own, module): &(&str, &str)| krate == *own && path.starts_with(module);
+    LATER.contains(&krate) || (OWN.iter().any(is_of) && !NOT_LATER.iter().any(is_of))
 }
 
 /// Does the name of a function have to do with anything of that?

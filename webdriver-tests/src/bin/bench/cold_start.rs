@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use keystead_testbed::free_port;
+use keystead_testbed::{Gpg, KeyKind, KeySpec, free_port};
 use keystead_webdriver_tests::{Browser, BrowserKind, BrowserOptions, Extension};
 use serde_json::json;
 
@@ -16,8 +16,8 @@ use crate::{bare_browser, own_page};
 /// From nothing to the first answer, in milliseconds.
 const TARGET: f64 = 80.0;
 
-pub(crate) async fn bench(kind: BrowserKind, bare: &Path, runs: usize) -> Result<Vec<Figure>> {
-    let rivals = [installed(kind, bare).await?, bare_browser(kind, bare).await?];
+pub(crate) async fn bench(gpg: &Gpg, kind: BrowserKind, bare: &Path, runs: usize) -> Result<Vec<Figure>> {
+    let rivals = [installed(gpg, kind, bare).await?, bare_browser(kind, bare).await?];
     for browser in &rivals {
         own_page::open(browser, "listen.html").await?;
     }
@@ -44,15 +44,20 @@ pub(crate) async fn bench(kind: BrowserKind, bare: &Path, runs: usize) -> Result
     }])
 }
 
-/// A browser with the extension and a policy, on duty as between two logins.
-async fn installed(kind: BrowserKind, bare: &Path) -> Result<Browser> {
+/// A browser with the extension and a policy as companies have it, on duty as between two logins.
+async fn installed(gpg: &Gpg, kind: BrowserKind, bare: &Path) -> Result<Browser> {
     let extension = Extension::packed_for_tests(kind)?;
     own_page::add_to(&extension, bare)?;
     // Nobody has to be there: the background only answers its own page.
     let element = format!("http://127.0.0.1:{}", free_port()?);
+    let certifier = gpg.generate(&KeySpec::new("IT <it@example.org>", KeyKind::Ed25519)).await?;
     let policy = json!({
         "deployments": [{ "origin": element, "homeserver": element, "server_name": "localhost" }],
-        "directory": { "hkp": [element], "address_template": "{localpart}@example.org" },
+        "directory": {
+            "hkp": [element],
+            "address_template": "{localpart}@example.org",
+            "certifiers": [gpg.export(&certifier).await?],
+        },
     });
     let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
     browser.wait_until_installed().await?;

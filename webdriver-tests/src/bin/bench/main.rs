@@ -106,8 +106,9 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
     let bare = || arguments.bare.as_deref().context("--bare is needed");
     if wanted(Name::Wasm) {
         done(sizes(&arguments.size)?.into());
+        let gpg = Gpg::new()?;
         for kind in &kinds {
-            done(cold_start::bench(*kind, bare()?, arguments.runs).await?);
+            done(cold_start::bench(&gpg, *kind, bare()?, arguments.runs).await?);
         }
     }
     if wanted(Name::Seal) {
