@@ -282,6 +282,15 @@ impl Gpg {
         text(self.run(&["--armor", "--local-user", signer, "--detach-sign"], document).await?, "signature")
     }
 
+    /// Signs as [`Gpg::sign_detached`] does, at a time such as `20200131T120000` in UTC.
+    ///
+    /// # Errors
+    /// If gpg refuses.
+    pub async fn sign_detached_at(&self, document: &[u8], signer: &str, when: &str) -> Result<String> {
+        let clock = format!("--faked-system-time={when}!");
+        text(self.run(&[&clock, "--armor", "--local-user", signer, "--detach-sign"], document).await?, "signature")
+    }
+
     /// Runs gpg on this key ring, in batch mode; answers what it printed.
     ///
     /// # Errors

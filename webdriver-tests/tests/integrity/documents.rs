@@ -5,7 +5,7 @@ use keystead_testbed::{Action, Answer};
 use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Guarded, PATIENCE, until};
 
-use crate::scene::{Attack, CHANGED, Then, UNLISTED, at, guarded, page_with, wait_for_refusal, withstand};
+use crate::scene::{Attack, CHANGED, Cache, Then, UNLISTED, at, guarded, page_with, wait_for_refusal, withstand};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "a document that is not as listed is not shown", tampered(company, kind));
@@ -13,8 +13,9 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 
 async fn tampered(company: &Company, kind: BrowserKind) -> Result<()> {
     let (guarded, browser) = guarded(company, kind).await?;
-    let attacks = attacks(&guarded);
-    withstand(&browser, &guarded, attacks).await?;
+    for cache in [Cache::Empty, Cache::Full] {
+        withstand(&browser, &guarded, cache, attacks(&guarded)).await?;
+    }
     tried_again(&browser, &guarded).await?;
     browser.quit().await
 }
@@ -37,7 +38,7 @@ async fn tried_again(browser: &Browser, guarded: &Guarded) -> Result<()> {
     Ok(())
 }
 
-fn attacks(guarded: &Guarded) -> Vec<Attack> {
+pub(crate) fn attacks(guarded: &Guarded) -> Vec<Attack> {
     let payload = |name: &str| guarded.payload(name).trim().to_owned();
     let quoted = |name: &str| payload(name).replace('"', "&quot;");
     let evil = |name: &str| at("/evil.js", Action::Answer(Answer::new(200, "text/javascript", payload(name))));

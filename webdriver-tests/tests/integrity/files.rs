@@ -9,7 +9,7 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, Guarded};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
-use crate::scene::{Attack, CHANGED, Then, altered, altered_answer, at, logged_in, replaced, withstand};
+use crate::scene::{Attack, CHANGED, Cache, Then, altered, altered_answer, at, logged_in, replaced, withstand};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "a file that is not as listed does not run", tampered(company, kind));
@@ -17,12 +17,13 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 
 async fn tampered(company: &Company, kind: BrowserKind) -> Result<()> {
     let (_, guarded, browser) = logged_in(company, kind).await?;
-    let attacks = attacks(&guarded);
-    withstand(&browser, &guarded, attacks).await?;
+    for cache in [Cache::Empty, Cache::Full] {
+        withstand(&browser, &guarded, cache, attacks(&guarded)).await?;
+    }
     browser.quit().await
 }
 
-fn attacks(guarded: &Guarded) -> Vec<Attack> {
+pub(crate) fn attacks(guarded: &Guarded) -> Vec<Attack> {
     let evil = |end, name: &str| {
         let payload = guarded.payload(name);
         altered(guarded, end, |bytes| drop(bytes.splice(0..0, payload.bytes())))

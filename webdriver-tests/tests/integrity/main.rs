@@ -6,6 +6,7 @@
 mod before;
 mod documents;
 mod files;
+mod frames;
 mod honest;
 mod keys;
 mod lab;
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         honest::add(company, kind, rows);
         files::add(company, kind, rows);
         documents::add(company, kind, rows);
+        frames::add(company, kind, rows);
         manifests::add(company, kind, rows);
         lab::add(company, kind, rows);
         keys::add(company, kind, rows);

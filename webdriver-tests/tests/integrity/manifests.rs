@@ -1,12 +1,12 @@
 //! The manifest is not to be believed.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use keystead_testbed::{KeyKind, KeySpec};
 use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, Guarded, PATIENCE, Term, until};
 use serde_json::json;
 
-use crate::scene::{guarded, works};
+use crate::scene::{wait_for_state, works};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add_shared(kind, "a manifest that is not to be believed changes nothing", unbelieved(company, kind));
@@ -14,7 +14,17 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 }
 
 async fn unbelieved(company: &Company, kind: BrowserKind) -> Result<()> {
-    let (guarded, browser) = guarded(company, kind).await?;
+    let guarded = Guarded::start(company).await?;
+    // Two more whom the policy names: one was revoked since, the other's certificate has expired.
+    let revoked = company.gpg.generate(&KeySpec::new("Ian <ian@example.org>", KeyKind::Ed25519).sign_only()).await?;
+    let spec = KeySpec::new("Ivy <ivy@example.org>", KeyKind::Ed25519).sign_only();
+    let expired = company.gpg.generate(&spec.made_at("20260101T120000").expires("2026-03-01")).await?;
+    let mut policy = guarded.policy(company, "enforce");
+    let signers = policy["integrity"]["signers"].as_array_mut().context("the policy names no signers")?;
+    signers.push(company.gpg.revoked(&revoked).await?.into());
+    signers.push(company.gpg.export(&expired).await?.into());
+    let browser = company.browser(kind, policy).await?;
+    wait_for_state(&browser, "protected").await?;
     let stranger = company.gpg.generate(&KeySpec::new("Eve <eve@example.org>", KeyKind::Ed25519).sign_only()).await?;
     let (good, signature) = guarded.manifest.clone();
     let sign = async |document: &[u8], signer: &str| company.gpg.sign_detached(document, signer).await;
@@ -26,6 +36,13 @@ async fn unbelieved(company: &Company, kind: BrowserKind) -> Result<()> {
     let other = String::from_utf8_lossy(&good).replace(&guarded.host.url(), "https://chat.example.net");
     let bad: Vec<(&str, Vec<u8>, String, &[&str])> = vec![
         ("signed by a stranger", good.clone(), sign(&good, &stranger).await?, &["KS-SGN-SIGNER", "KS-SGN-SIGNATURE"]),
+        ("signed by one who was revoked", good.clone(), sign(&good, &revoked).await?, &["KS-SGN-SIGNER"]),
+        (
+            "signed by one whose certificate has expired",
+            good.clone(),
+            company.gpg.sign_detached_at(&good, &expired, "20260201T120000").await?,
+            &["KS-SGN-SIGNER"],
+        ),
         ("with no signature", good.clone(), "nothing".into(), &["KS-SGN-SIGNATURE", "KS-SGN-FORMAT"]),
         ("changed after it was signed", other.clone().into_bytes(), signature, &["KS-SGN-SIGNATURE"]),
         (

@@ -13,7 +13,7 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{Browser, BrowserKind, BrowserOptions, Company, Extension, Guarded, Site};
 use serde_json::json;
 
-use crate::scene::{Attack, Then, note, shown, wait_for_state, withstand, works};
+use crate::scene::{Attack, Cache, Then, note, shown, wait_for_state, withstand, works};
 
 /// How many pages are loaded where nobody says (`KEYSTEAD_HONEST_LOADS`).
 const LOADS: usize = 24;
@@ -175,6 +175,6 @@ async fn mixed(company: &Company, kind: BrowserKind) -> Result<()> {
         attack("a chunk of the first release in a page of the second", in_second, refused),
         attack("a page of the first release", Vec::new(), Then::Works),
     ];
-    withstand(&browser, &guarded, attacks).await?;
+    withstand(&browser, &guarded, Cache::Left, attacks).await?;
     browser.quit().await
 }

@@ -36,6 +36,17 @@ pub(crate) enum Then {
     Unpainted,
 }
 
+/// What the browser has of the files before each attack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cache {
+    /// Nothing.
+    Empty,
+    /// All that a page needs, as it is listed.
+    Full,
+    /// What the attack before left.
+    Left,
+}
+
 pub(crate) const CHANGED: Then = Then::Refused(&["KS-INT-CHANGED"]);
 pub(crate) const UNLISTED: Then = Then::Refused(&["KS-INT-UNLISTED"]);
 
@@ -89,9 +100,17 @@ pub(crate) async fn wait_for_refusal(browser: &Browser) -> Result<()> {
 
 /// Runs attacks one after the other in one browser, and tells of each: the payloads that ran, what is painted, the code, the
 /// time.
-pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, attacks: Vec<Attack>) -> Result<()> {
+pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, cache: Cache, attacks: Vec<Attack>) -> Result<()> {
     let mut wrong = Vec::new();
     for attack in attacks {
+        match cache {
+            Cache::Empty => browser.empty_cache().await?,
+            Cache::Full => {
+                browser.session().goto(guarded.url()).await?;
+                works(browser).await?;
+            }
+            Cache::Left => {}
+        }
         let started = Instant::now();
         let (name, ran, asked) = (attack.name, guarded.ran().len(), guarded.host.requests().len());
         let mut outcome = shown(browser, withstand_one(browser, guarded, attack).await).await;
@@ -105,7 +124,7 @@ pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, attacks: Vec
             Err(error) => format!("FAILED {error:#}"),
         };
         let [kind, seconds] = [browser.kind().name(), &format!("{:5.1}", started.elapsed().as_secs_f64())];
-        note(&format!("        {seconds} s  {kind:8}  {name}: {} payloads ran; {told}", ran.len()));
+        note(&format!("        {seconds} s  {kind:8}  {cache:?}: {name}: {} payloads ran; {told}", ran.len()));
         wrong.extend(outcome.err().map(|error| format!("{name}: {error:#}")));
         behave(browser, guarded).await?;
     }

@@ -6,7 +6,7 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, Site, State};
 use serde_json::json;
 
-use crate::scene::{Attack, CHANGED, Then, altered, at, guarded_with, page_with, shown, withstand, works};
+use crate::scene::{Attack, CHANGED, Cache, Then, altered, at, guarded_with, page_with, shown, withstand, works};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let folder = Site { folder: "/element", ..Site::default() };
@@ -40,6 +40,6 @@ async fn guards(company: &Company, kind: BrowserKind, site: Site) -> Result<()> 
         attack("the document", vec![at(page, keystead_testbed::Action::Answer(index))], CHANGED),
         attack("nothing", Vec::new(), Then::Works),
     ];
-    withstand(&browser, &guarded, attacks).await?;
+    withstand(&browser, &guarded, Cache::Left, attacks).await?;
     browser.quit().await
 }

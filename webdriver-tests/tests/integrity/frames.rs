@@ -1,0 +1,83 @@
+//! The same in a frame of the deployment's own, verified document: what is not as listed does not run there either.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use keystead_webdriver_tests::rows::Rows;
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, Guarded, PATIENCE, until};
+use serde_json::json;
+
+use crate::scene::{Attack, Then, behave, guarded, logged_in, note, shown, works};
+use crate::{documents, files};
+
+/// How long a frame is watched in which nothing is to happen.
+const WATCHED: Duration = Duration::from_secs(2);
+
+pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
+    let name = "in a frame: a document that is not as listed is not shown";
+    rows.add(kind, name, tampered_documents(company, kind));
+    rows.add(kind, "in a frame: a file that is not as listed does not run", tampered_files(company, kind));
+}
+
+async fn tampered_documents(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (guarded, browser) = guarded(company, kind).await?;
+    tampered(&guarded, &browser, documents::attacks(&guarded)).await?;
+    browser.quit().await
+}
+
+async fn tampered_files(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (_, guarded, browser) = logged_in(company, kind).await?;
+    tampered(&guarded, &browser, files::attacks(&guarded)).await?;
+    browser.quit().await
+}
+
+async fn tampered(guarded: &Guarded, browser: &Browser, attacks: Vec<Attack>) -> Result<()> {
+    let kind = browser.kind();
+    let mut wrong = Vec::new();
+    for attack in attacks {
+        let (started, name) = (Instant::now(), attack.name);
+        behave(browser, guarded).await?;
+        browser.session().goto(guarded.url()).await?;
+        works(browser).await?;
+        let outcome = shown(browser, withstood(browser, guarded, attack).await).await;
+        let told = outcome.as_deref().map_or_else(|error| format!("FAILED {error:#}"), str::to_owned);
+        note(&format!("        {:5.1} s  {:8}  framed: {name}: {told}", started.elapsed().as_secs_f64(), kind.name()));
+        wrong.extend(outcome.err().map(|error| format!("{name}: {error:#}")));
+    }
+    let ran = guarded.ran();
+    ensure!(ran.is_empty(), "payloads ran: {ran:?}");
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+async fn withstood(browser: &Browser, guarded: &Guarded, attack: Attack) -> Result<String> {
+    const FRAME: &str =
+        "page.framed = document.body.appendChild(document.createElement('iframe')); page.framed.src = arguments[0];";
+    const FORM: &str = "return Boolean(page.framed?.contentDocument?.querySelector('#fake'));";
+    let ran = guarded.ran().len();
+    guarded.attack(attack.rules);
+    browser.in_page(FRAME, vec![format!("{}/{}", guarded.url(), attack.path).into()]).await?;
+    let told = match attack.then {
+        Then::Refused(codes) => {
+            let refused = until("a refusal", PATIENCE, async || {
+                let view = browser.integrity().await?;
+                let code = view["refusals"][0]["code"].as_str().map(str::to_owned);
+                code.map(Some).context("nothing was refused")
+            });
+            let code = refused.await?;
+            ensure!(codes.contains(&&*code), "refused with {code}");
+            code
+        }
+        then => {
+            let began = Instant::now();
+            while began.elapsed() < WATCHED {
+                ensure!(browser.in_page(FORM, vec![]).await? != true, "the host's form is there");
+            }
+            let view = browser.integrity().await?;
+            ensure!(!matches!(then, Then::Works) || view["refusals"] == json!([]), "refused: {}", view["refusals"]);
+            view["refusals"][0]["code"].as_str().unwrap_or("not refused").to_owned()
+        }
+    };
+    ensure!(guarded.ran().len() == ran, "a payload ran");
+    Ok(told)
+}
