@@ -45,6 +45,10 @@ pub(crate) enum Job {
 /// Has the worker of an account do something, in order.
 pub(crate) fn enqueue(state: &Rc<State>, origin: &Origin, user: &UserId, job: Job) {
     let key = (origin.clone(), user.clone());
+    if settings(state).is_none() && !state.pins.borrow().contains_key(&key) {
+        pass(job);
+        return tell(state, origin, Vec::new(), Vec::new());
+    }
     let mut workers = state.pins.borrow_mut();
     let worker = workers.entry(key).or_insert_with(|| {
         let (sender, jobs) = mpsc::unbounded();

@@ -30,8 +30,8 @@ const LATER: [&str; 13] = [
     "regex_syntax",
     "chrono",
 ];
-/// Our own parts that are not: crates, and modules of them.
-const OWN: [(&str, &str); 8] = [
+/// Our own parts that are not: crates, and beginnings of paths in them.
+const OWN: [(&str, &str); 10] = [
     ("keystead_core", "::gnupg::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
@@ -40,9 +40,12 @@ const OWN: [(&str, &str); 8] = [
     ("keystead_core", "::rotate::decide::"),
     ("keystead_core", "::rotate::documents::"),
     ("keystead_core", "::rotate::replace::"),
+    ("keystead_extension", "::pins::perform"),
+    ("keystead_extension", "::pins::work"),
 ];
-/// Modules of those that are needed all the same: what is told of people.
-const NOT_LATER: [(&str, &str); 1] = [("keystead_core", "::pins::view::")];
+/// Of those, what is needed all the same: comparing what is told of people, also where that is nothing.
+const NOT_LATER: [(&str, &str); 2] =
+    [("keystead_core", "::pins::view::PersonView as core"), ("keystead_core", "::pins::audit::OwnDevice as core")];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
 
