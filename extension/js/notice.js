@@ -30,7 +30,7 @@
 
   // The security codes, as far as there are any.
   const codes = ({ old_code: old, new_code: fresh }) => {
-    const rows = [["pins_old_code", old, "old"], ["pins_new_code", fresh, "new"]].filter(([, code]) => code);
+    const rows = [["pins_old_code", old, "old"], [old ? "pins_new_code" : "pins_code", fresh, "new"]].filter(([, code]) => code);
     const row = ([name, code, kind]) => [el("dt", getMessage(name)), classed(el("dd", code), kind)];
     return rows.length > 0 ? [el("dl", "", ...rows.flatMap(row))] : [];
   };
