@@ -3,12 +3,15 @@
 import { begin } from "./guard.js";
 import { expect } from "./filter.js";
 import init, { Background } from "../background/keystead_extension.js";
-import { prepare, warm } from "./later.js";
+import { prepare, warm, whole } from "./later.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
 const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
 const api = globalThis.browser ?? chrome;
-expect(ready);
+// What may need any part of the core. The popup's look at how it stands does not, and is what most starts are for.
+let both;
+const all = () => (both ??= Promise.all([ready, whole()]).then(([background]) => background));
+expect(all);
 begin();
 
 // The extension's own pages; content scripts have the URL of their page.
@@ -24,22 +27,22 @@ api.runtime.onConnect.addListener((port) => {
   const page = (pages += 1);
   const { sender } = port;
   // Where the background cannot start, Element has to do without it, but for what must wait for it.
-  ready.then((background) => background.page_connected(page, sender?.url ?? "", port)).then(warm).catch(() => port.postMessage({ do: "broken" }));
-  port.onMessage.addListener((message) => ready.then((background) => background.page_message(page, message), () => {}));
-  port.onDisconnect.addListener(() => ready.then((background) => background.page_gone(page), () => {}));
+  all().then((background) => background.page_connected(page, sender?.url ?? "", port)).then(warm).catch(() => port.postMessage({ do: "broken" }));
+  port.onMessage.addListener((message) => all().then((background) => background.page_message(page, message), () => {}));
+  port.onDisconnect.addListener(() => all().then((background) => background.page_gone(page), () => {}));
 });
 
 api.runtime.onMessage.addListener((message, sender, reply) => {
   if (message?.hold && sender.id === api.runtime.id) {
-    ready.then((background) => background.hold(message.hold, sender)).then(reply, () => reply({}));
+    all().then((background) => background.hold(message.hold, sender)).then(reply, () => reply({}));
     return true;
   }
   if (!isOwn(sender)) return false;
-  ready.then((background) => background.request(message, sender.tab?.id)).then(reply, () => reply({ Err: "not_started" }));
+  (message?.ask === "status" ? ready : all()).then((background) => background.request(message, sender.tab?.id)).then(reply, () => reply({ Err: "not_started" }));
   return true;
 });
 
-const tell = (event) => ready.then(event, () => {});
+const tell = (event) => all().then(event, () => {});
 api.alarms.onAlarm.addListener(({ name }) => tell((background) => background.alarm(name)));
 api.storage.onChanged.addListener((_, area) => {
   if (area === "managed") tell((background) => background.policy_changed());

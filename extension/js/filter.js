@@ -19,8 +19,8 @@ const POLICY = "worker-src 'self' blob:; object-src 'none'; base-uri 'none'";
 const DROPPED = /^(content-security-policy-report-only|content-type|link|refresh)$/i;
 
 let background;
-export const expect = (ready) => {
-  background = ready;
+export const expect = (all) => {
+  background = all;
 };
 
 const answers = new Map();
@@ -28,7 +28,7 @@ const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0) => ({ ur
 
 const judge = async (filter, details, parts, enforced) => {
   const { url, type, requestId } = details;
-  const core = await background;
+  const core = await background();
   const body = new Uint8Array(await new Blob(parts).arrayBuffer());
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const { status, headers } = answers.get(requestId) ?? { status: 0, headers: [] };
@@ -52,7 +52,7 @@ const judge = async (filter, details, parts, enforced) => {
 };
 
 const hold = async (details, enforced) => {
-  const core = await background;
+  const core = await background();
   if (enforced && details.type === "main_frame") await purged(new URL(details.url).origin);
   if (!(await core.is_judged(tell(details)))) return {};
   const filter = api.webRequest.filterResponseData(details.requestId);
@@ -80,7 +80,7 @@ const isOwn = ({ originUrl, type }) => !FRAMES.includes(type) && Boolean(originU
 const before = (details) => {
   if (isOwn(details)) return {};
   if (!isKnown()) {
-    return background.then(
+    return background().then(
       () => before(details),
       () => ({ cancel: wasOn() }),
     );
@@ -107,7 +107,7 @@ const received = async (details) => {
   if (mode === "enforce" && answers.get(requestId)?.unheld) return { cancel: true };
   answers.set(requestId, { status: statusCode, headers: details.responseHeaders });
   if (mode !== "enforce") return {};
-  const core = await background;
+  const core = await background();
   if (statusCode >= 300 && statusCode < 400 && statusCode !== 304 && !FRAMES.includes(type)) {
     await core.redirected(tell(details, statusCode));
     return { cancel: true };

@@ -1,14 +1,26 @@
-// The part of the core that an ordinary start of the background does not need (OpenPGP, pins) is read with the rest, and
-// made by its first call. It has memory, table and functions of the first part.
+// The part of the core that an ordinary start of the background does not need (OpenPGP, pins): it is read when anything is
+// asked that may need it, and made by its first call. It has memory, table and functions of the first part.
 const file = new URL("../background/keystead_extension_later.wasm", import.meta.url);
+let reading;
 let code;
 let module;
 let first;
 
-// Begins to read; over when the first part, here with its exports, may call.
+const read = async () => {
+  code = await (await fetch(file)).arrayBuffer();
+};
+
+// Over when the second part may be called.
+export const whole = () => {
+  reading ??= read();
+  reading.catch(() => (reading = undefined));
+  return reading;
+};
+globalThis.keysteadWhole = whole;
+
+// Keeps the exports of the first part.
 export const prepare = async (loading) => {
-  const reading = fetch(file).then((answer) => answer.arrayBuffer());
-  [first, code] = await Promise.all([loading, reading]);
+  first = await loading;
 };
 
 // Compiles it beside other work, where it is likely to be called soon.

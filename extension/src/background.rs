@@ -20,7 +20,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    adapter::{clock, database::Database},
+    adapter::{clock, database::Database, later},
     deployment::{self, Live},
     integrity,
     pages::{self, Page},
@@ -63,6 +63,7 @@ impl State {
         sessions::sweep(&state).await;
         let applied = Rc::clone(&state);
         spawn_local(async move {
+            later::ready().await;
             let in_place = policy::apply(&applied).await;
             integrity::enrol(&applied, &in_place).await;
             deployment::refresh(&applied).await;

@@ -14,6 +14,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::{
     adapter::{
         database::Database,
+        later,
         webextension::{self, Tab},
     },
     background::State,
@@ -40,6 +41,9 @@ pub(crate) async fn in_force(database: &Database, given: Given) -> InForce {
     let (own, last_good) = join(own(database), read::<LastGood>(database, LAST_GOOD)).await;
     let Given { managed, installed_by_admin } = given;
     let offered = Offered { managed: managed.as_ref(), installed_by_admin, own: own.as_ref() };
+    if !offered.is_known(last_good.as_ref()) {
+        later::ready().await;
+    }
     let decided = InForce::decide(offered, last_good.as_ref());
     if let Some(text) = decided.remember.as_ref().and_then(|good| serde_json::to_string(good).ok()) {
         let _ = database.put(LAST_GOOD, &text).await;

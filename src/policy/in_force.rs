@@ -61,22 +61,34 @@ pub struct InForce {
     pub remember: Option<LastGood>,
 }
 
+impl<'a> Offered<'a> {
+    /// What is to be in force of it, if that is in order.
+    fn wanted(&self) -> Option<(&'a Value, PolicySource)> {
+        let managed = present(self.managed).map(|document| (document, PolicySource::Managed));
+        let own = || present(self.own).filter(|_| !self.installed_by_admin);
+        managed.or_else(|| own().map(|document| (document, PolicySource::Own)))
+    }
+
+    /// Is there nothing in it to be checked that was not found good before, by this version?
+    #[must_use]
+    pub fn is_known(&self, last_good: Option<&LastGood>) -> bool {
+        self.wanted().is_none_or(|(document, source)| last_good == Some(&LastGood::new(source, document.clone())))
+    }
+}
+
 impl InForce {
     /// Decides. `last_good` is the record that an earlier [`InForce::remember`] asked to save.
     #[must_use]
     pub fn decide(offered: Offered<'_>, last_good: Option<&LastGood>) -> Self {
-        if let Some(document) = present(offered.managed) {
-            return Self::of(document, PolicySource::Managed, last_good, offered.installed_by_admin);
+        if let Some((document, source)) = offered.wanted() {
+            return Self::of(document, source, last_good, offered.installed_by_admin);
         }
         if offered.installed_by_admin {
             let expected = "a policy in managed storage, set by the administrator";
             let problem = PolicyError::new(Code::PolAbsent, "", expected);
             return Self { source: PolicySource::AskIt, problem: Some(problem), ..Self::default() };
         }
-        match present(offered.own) {
-            Some(document) => Self::of(document, PolicySource::Own, last_good, false),
-            None => Self::default(),
-        }
+        Self::default()
     }
 
     fn of(document: &Value, source: PolicySource, last_good: Option<&LastGood>, by_admin: bool) -> Self {

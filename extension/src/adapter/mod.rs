@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod fetch;
+pub(crate) mod later;
 pub(crate) mod native;
 pub(crate) mod vault;
 pub(crate) mod webextension;

@@ -28,7 +28,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    adapter::{clock, fetch, webextension},
+    adapter::{clock, fetch, later, webextension},
     background::State,
     deployment, pages,
 };
@@ -115,6 +115,7 @@ pub(crate) async fn apply(state: &Rc<State>) {
     let origins: Vec<_> = wanted.keys().cloned().collect();
     let before = state.guard.sites.replace(wanted);
     if !origins.is_empty() {
+        later::ready().await;
         documents::remember(state).await;
     }
     for origin in &origins {
