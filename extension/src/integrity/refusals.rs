@@ -1,6 +1,6 @@
 //! What was refused: remembered, shown in the tab, and kept for IT.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use keystead_core::{
     ident::Origin,
@@ -18,6 +18,10 @@ use crate::{
     background::State,
     deployment, pages,
 };
+
+/// How often, and after which pause, it is looked whether a tab shows what was refused.
+const OVERTAKEN: usize = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(400);
 
 /// How many are remembered of a deployment.
 const MAX: usize = 20;
@@ -38,20 +42,35 @@ pub(crate) async fn note(state: &Rc<State>, origin: &Origin, refused: RefusalVie
     deployment::announce(state);
     let Some(tab) = tab else { return };
     match u32::try_from(tab) {
-        Ok(tab) => explain(origin, tab).await,
+        Ok(tab) => explain(state, origin, tab).await,
         Err(_) => {
             let Some(deployment) = pages::deployment(state, origin) else { return };
             for tab in deployment::tabs(&deployment).await {
-                explain(origin, tab.id).await;
+                explain(state, origin, tab.id).await;
             }
         }
     }
 }
 
-/// Has a tab show the page that explains what was refused.
-async fn explain(origin: &Origin, tab: u32) {
+/// Has a tab show the page that explains what was refused. A document that was refused may be about to lead elsewhere, which
+/// overtakes that; then once more.
+async fn explain(state: &Rc<State>, origin: &Origin, tab: u32) {
     let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("origin", origin.as_str()).finish();
-    webextension::go_to_own(tab, &format!("pages/page.html#refused?{query}")).await;
+    let page = format!("pages/page.html#refused?{query}");
+    webextension::go_to_own(tab, &page).await;
+    let (state, origin) = (Rc::clone(state), origin.clone());
+    spawn_local(async move {
+        for _ in 0..OVERTAKEN {
+            clock::sleep(LOOK_AGAIN).await;
+            let place = (i32::try_from(tab).unwrap_or(-1), 0);
+            let refused = state.guard.documents.borrow().is_refused(place);
+            let Some(deployment) = pages::deployment(&state, &origin).filter(|_| refused) else { return };
+            if deployment::tabs(&deployment).await.iter().all(|shown| shown.id != tab) {
+                return;
+            }
+            webextension::go_to_own(tab, &page).await;
+        }
+    });
 }
 
 fn key(origin: &Origin) -> String {
