@@ -129,7 +129,8 @@ fn prepare(wanted: &Wanted) -> Result<()> {
 
 fn e2e(wanted: &Wanted, browser: Browser) -> Result<()> {
     let mut cargo = cargo("test");
-    cargo.args(["--package", "keystead-webdriver-tests"]);
+    // A row that fails in one file says nothing of the others.
+    cargo.args(["--package", "keystead-webdriver-tests", "--no-fail-fast"]);
     if let Some(name) = &wanted.name {
         cargo.args(["--test", name]);
     }
