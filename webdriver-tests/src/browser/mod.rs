@@ -6,7 +6,9 @@ mod extension;
 mod firefox;
 mod gnupg;
 mod own_pages;
+mod records;
 mod recover;
+mod update;
 
 use std::fs;
 use std::path::{Path, PathBuf};
