@@ -5,26 +5,25 @@
   if (globalThis.keysteadDocument || globalThis.keysteadOutdated) return;
   globalThis.keysteadOutdated = true;
   const api = globalThis.browser ?? chrome;
+  const getMessage = (name) => api.i18n.getMessage(name);
   const READ_WITHIN = 6000;
   const LOOK_EVERY = 500;
 
   const el = (name, text, ...children) => {
     const element = document.createElement(name);
-    if (text) element.textContent = api.i18n.getMessage(text);
+    element.textContent = text;
     element.append(...children);
     return element;
   };
-  const host = el("keystead-update");
-  const reload = el("button", "pins_reload");
+  const host = el("keystead-update", "");
+  const reload = el("button", getMessage("pins_reload"));
   [reload.type, reload.className] = ["button", "first"];
   // Nobody but the person presses it.
   reload.addEventListener("click", (event) => event.isTrusted && location.reload());
-  const section = el("section", "", el("h2", "outdated"), el("p", "outdated_do"), el("menu", "", reload));
+  const section = el("section", "", el("h2", getMessage("outdated")), el("p", getMessage("outdated_do")), el("menu", "", reload));
   section.className = "critical";
   section.setAttribute("role", "status");
-  const style = el("style");
-  style.textContent = keysteadNoticeStyle;
-  host.attachShadow({ mode: "closed" }).append(style, section);
+  host.attachShadow({ mode: "closed" }).append(el("style", keysteadNoticeStyle), section);
 
   // After the room's header; where no room is shown, at the top of the window. What other versions left says less.
   const place = () => {

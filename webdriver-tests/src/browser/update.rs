@@ -55,7 +55,8 @@ impl Browser {
             version.json().as_str().map(str::to_owned).context("no page of the extension")
         };
         let asked = asked.await;
-        self.session.close_window().await?;
+        // The browser may have closed it with the extension that it was of.
+        let _ = self.session.close_window().await;
         self.session.switch_to_window(self.page.clone()).await?;
         asked
     }

@@ -25,14 +25,33 @@ pub(crate) async fn older(company: &Company, kind: BrowserKind, desk: &Desk) -> 
     Ok(browser)
 }
 
-/// Replaces the older version by the one that was built, and waits until the page says so or is loaded again.
+/// Has the page's session storage tell when the page first said that it is outdated, and when it was left.
+const WATCH: &str = r"
+    page.keysteadBefore = true;
+    const note = (name) => page.sessionStorage.getItem(name) ?? page.sessionStorage.setItem(name, String(Date.now()));
+    const look = () => page.document.querySelector('keystead-update') && note('keystead-said');
+    new MutationObserver(look).observe(page.document, { childList: true, subtree: true });
+    page.addEventListener('pagehide', () => note('keystead-left'));
+";
+
+/// Replaces the older version by the one that was built.
 pub(crate) async fn update(browser: &mut Browser) -> Result<()> {
-    browser.in_page("page.keysteadBefore = true;", vec![]).await?;
+    browser.in_page(WATCH, vec![]).await?;
     browser.update(Extension::packed_for_tests(browser.kind())?).await
 }
 
+/// For how long the page that was there before said that it is outdated, in milliseconds.
+pub(crate) async fn said_for(browser: &Browser) -> Result<i64> {
+    const TIMES: &str =
+        "return ['keystead-said', 'keystead-left'].map((name) => Number(page.sessionStorage.getItem(name)));";
+    let times = browser.in_page(TIMES, vec![]).await?;
+    let [said, left] = [0, 1].map(|index| times[index].as_i64().unwrap_or_default());
+    ensure!(said > 0 && left > 0, "the page never said that it is outdated, or was not left: {times}");
+    Ok(left - said)
+}
+
 /// Is the page the one that was there before the update?
-pub(crate) async fn is_from_before(browser: &Browser) -> Result<bool> {
+async fn is_from_before(browser: &Browser) -> Result<bool> {
     Ok(browser.in_page("return page.keysteadBefore === true;", vec![]).await? == true)
 }
 
@@ -106,7 +125,8 @@ impl Scene {
         let records = self.browser.records().await?;
         let records = records.as_object().context("no records")?;
         let aged = |(key, text): (&String, &Value)| Some((key.clone(), as_older(text.as_str()?)?.into()));
-        let aged: Map<String, Value> = records.iter().filter_map(aged).collect();
+        let of_people = records.iter().filter(|(key, _)| key.starts_with("account|") || key.starts_with("pin|"));
+        let aged: Map<String, Value> = of_people.filter_map(aged).collect();
         let has = |start: &str| aged.keys().any(|key| key.starts_with(start));
         ensure!(has("account|") && has("pin|"), "nothing older to write: {:?}", aged.keys());
         self.browser.write_records(&Value::Object(aged)).await
