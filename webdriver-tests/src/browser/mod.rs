@@ -143,6 +143,12 @@ impl Browser {
         downloads(self.private.path())
     }
 
+    /// What the browser names the extension's origin by: what is kept of it has that in its path.
+    #[must_use]
+    pub fn extension_origin(&self) -> String {
+        self.extension_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned()
+    }
+
     /// Everything that driver and browser printed since the last start; in Firefox with the consoles of all pages.
     ///
     /// # Errors
