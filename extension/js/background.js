@@ -4,6 +4,7 @@ import { begin } from "./guard.js";
 import { expect } from "./filter.js";
 import init, { Background } from "../background/keystead_extension.js";
 import { prepare, warm, whole } from "./later.js";
+import { renew } from "./renew.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
 const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
@@ -35,6 +36,10 @@ api.runtime.onConnect.addListener((port) => {
 api.runtime.onMessage.addListener((message, sender, reply) => {
   if (message?.hold && sender.id === api.runtime.id) {
     all().then((background) => background.hold(message.hold, sender)).then(reply, () => reply({}));
+    return true;
+  }
+  if (message?.outdated && sender.id === api.runtime.id && sender.tab) {
+    renew(sender.tab.id).then(reply, () => reply("later"));
     return true;
   }
   if (!isOwn(sender)) return false;

@@ -1,4 +1,4 @@
-// ISOLATED world, documentNamestart, after hook.js. Gives the hook a private port, and carries what goes over it to the
+// ISOLATED world, document_start, after hook.js. Gives the hook a private port, and carries what goes over it to the
 // background and back. It reads nothing of it, with one exception: the name the person types at login is taken here,
 // from trusted input events, because what the page's own scripts say of it proves nothing.
 (() => {
@@ -36,9 +36,12 @@
     if (on !== isStopped) globalThis.keysteadNotice?.({ stopped: (isStopped = on) });
   };
   const stopped = () => {
+    clearInterval(looking);
     hook({ do: "orphaned", gated });
     showStopped(gated);
   };
+  // A background that was idle when the extension went has no port that could end.
+  const looking = setInterval(() => api.runtime?.id || stopped(), 3000);
   const broken = () => (gated ? stopped() : hook({ do: "off" }));
 
   const connect = () => {

@@ -18,7 +18,7 @@ use crate::{
         webextension::{self, Tab},
     },
     background::State,
-    deployment, integrity,
+    deployment, integrity, pins,
 };
 
 const LAST_GOOD: &str = "policy|last_good";
@@ -90,21 +90,27 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
     if webextension::register_page_scripts(&patterns, &built).await.is_err() {
         return Vec::new();
     }
+    let gated = pins::settings(state).is_some_and(|pins| pins.gates());
     for deployment in &held {
         for tab in deployment::tabs(deployment).await {
-            spawn_local(open_before(tab));
+            spawn_local(open_before(tab, gated));
         }
     }
     held.into_iter().map(|deployment| deployment.origin.clone()).collect()
 }
 
 /// Pages that were open when the background was stopped say again who is logged in. Those that were open before the scripts
-/// were registered have no hook, which must run before the page's own scripts: they are loaded again, once, where the
-/// person loses nothing by it.
-async fn open_before(tab: Tab) {
-    let has_hook = webextension::wake(tab.id).await;
-    if !has_hook
-        && tab.status == "complete"
+/// were registered, or before this version, have no hook that we could speak to, and a hook must run before the page's own
+/// scripts: they are loaded again, once, where the person loses nothing by it. Where what is sent waits for the gate, the
+/// person is told first.
+async fn open_before(tab: Tab, gated: bool) {
+    if webextension::wake(tab.id).await {
+        return;
+    }
+    if gated {
+        return webextension::tell_outdated(tab.id).await;
+    }
+    if tab.status == "complete"
         && !webextension::is_busy(tab.id).await
         && webextension::note_once(&format!("reloaded {}", tab.id)).await
     {

@@ -20,8 +20,10 @@ use crate::{
 };
 
 /// How many entries are kept. Where there are more, the older half goes of the person that has most: whoever can have
-/// something written of one person drives out nothing of another.
+/// something written of one person drives out nothing of another. Where nobody has two, nothing goes: records refer to them.
 pub const MAX_ENTRIES: usize = 8192;
+/// How many more are taken in before it is looked again whose entries could go, where nobody's could.
+const CROWD: usize = 256;
 /// How many entries are kept of one person.
 pub const MAX_OF_ONE: usize = 128;
 
@@ -99,6 +101,8 @@ pub struct Log {
     suspect: BTreeSet<UserId>,
     /// The numbers of entries that are missing or cannot be read.
     missing: Vec<Range<u64>>,
+    /// So many lines there may be before it is looked again whose could go.
+    crowded: usize,
 }
 
 impl Log {
@@ -172,9 +176,12 @@ impl Log {
         *count += 1;
         if *count > MAX_OF_ONE {
             self.trim(&peer.clone())?;
-        } else if self.lines.len() > MAX_ENTRIES {
-            let most = self.count.iter().max_by_key(|(_, count)| **count).map(|(peer, _)| peer.clone());
-            most.map_or(Ok(()), |most| self.trim(&most))?;
+        } else if self.lines.len() > MAX_ENTRIES.max(self.crowded) {
+            let most = self.count.iter().filter(|(_, count)| **count > 1).max_by_key(|(_, count)| **count);
+            match most.map(|(peer, _)| peer.clone()) {
+                Some(most) => self.trim(&most)?,
+                None => self.crowded = self.lines.len() + CROWD,
+            }
         }
         Ok(number)
     }
@@ -321,6 +328,20 @@ mod tests {
         log.add(UnixMillis(0), &ann, seen()).unwrap();
         let again = Log::parse(&log.to_text());
         assert!(again.agrees(&ann, 3) && !again.agrees(&bob, 2));
+    }
+
+    #[test]
+    fn of_many_people_each_keeps_its_one_entry_and_whoever_has_more_makes_room() {
+        let person = |n: usize| UserId::parse(&format!("@p{n}:a")).unwrap();
+        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
+        let mut log = Log::default();
+        let many = MAX_ENTRIES + 2 * CROWD;
+        (0..many).for_each(|n| assert!(log.add(UnixMillis(0), &person(n), seen()).is_ok()));
+        let mut again = Log::parse(&log.to_text());
+        assert!((0..many).all(|n| again.agrees(&person(n), n as u64 + 1)) && again.lines.len() == many);
+        (0..40).for_each(|at| assert!(again.add(UnixMillis(at), &person(7), seen()).is_ok()));
+        assert!(again.of(&person(7)).len() < 40 && again.agrees(&person(7), (many + 40) as u64));
+        assert!((0..many).filter(|n| *n != 7).all(|n| again.agrees(&person(n), n as u64 + 1)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) enum Bench {
     Load,
     /// Listing the files of an Element Web release beside sha256sum.
     Manifest,
+    /// Pinned peers: what the gate costs in the page, and its background beside matrix-sdk-crypto.
+    Pins,
     /// Restores after a login, in the same browser and in a new one, beside matrix-js-sdk's own.
     Restore,
     /// Another recovery key for five secrets: its time and requests, beside the same requests of a plain client.

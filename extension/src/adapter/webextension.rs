@@ -196,6 +196,12 @@ pub(crate) async fn is_busy(tab: u32) -> bool {
     answers.pointer("/0/result") != Some(&Value::Bool(false))
 }
 
+/// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it.
+pub(crate) async fn tell_outdated(tab: u32) {
+    let files = ["js/notice-style.js", "js/busy.js", "js/outdated.js"];
+    let _ = execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await;
+}
+
 /// Notes something for as long as the browser runs; says whether it is news.
 pub(crate) async fn note_once(key: &str) -> bool {
     let known = session_get(&key.into()).await.map(|found| from_js(&found)).unwrap_or_default();

@@ -286,6 +286,18 @@ impl World {
         })
     }
 
+    /// The page gets this text for an answer about somebody; the codes of what it means, or of why it means nothing.
+    pub(super) fn observe_text(&mut self, text: &str, asked: &UserId) -> Vec<&'static str> {
+        let (pins, asked) = (self.pins.clone(), BTreeSet::from([asked.clone()]));
+        self.run(async |io, book| {
+            let observed = book.as_mut().unwrap().observe(io, &pins, text, &asked, Contact::Plain).await;
+            observed.map_or_else(
+                |error| vec![error.code().as_str()],
+                |verdicts| verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect(),
+            )
+        })
+    }
+
     /// This browser proves the owner's identity.
     pub(super) fn prove(&mut self, own: &Person) {
         let mut record = AccountRecord::new(owner());

@@ -1,5 +1,7 @@
 //! Parts of the core as benches call them in a browser: compiled, optimised and loaded as the extension's background is.
 
+pub mod pins;
+
 use keystead_core::ident::{EmailAddress, KeyId, UserId};
 use keystead_core::identity::PublicKey;
 use keystead_core::openpgp::{self, AcceptanceRule, Certificate, RecipientAccepted};

@@ -83,6 +83,8 @@ pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
             "prefs": {
                 "download.default_directory": downloads(private),
                 "download.prompt_for_download": false,
+                // An extension from a folder that is loaded again while the browser runs is on only then.
+                "extensions.ui.developer_mode": true,
                 // The page for new tabs, which it would open with, at times never ends loading while an extension that may
                 // change requests is loaded beside it from the command line.
                 "session.restore_on_startup": 4,

@@ -94,6 +94,39 @@ impl Extension {
         Ok(fs::write(&path, manifest.to_string())?)
     }
 
+    /// The version that its manifest names.
+    ///
+    /// # Errors
+    /// If it names none.
+    pub fn version(&self) -> Result<String> {
+        let manifest: Value = serde_json::from_slice(&fs::read(self.dir().join("manifest.json"))?)?;
+        manifest["version"].as_str().map(str::to_owned).context("the manifest names no version")
+    }
+
+    /// Makes another version of it.
+    ///
+    /// # Errors
+    /// If its manifest cannot be written.
+    pub fn set_version(&self, version: &str) -> Result<()> {
+        let path = self.dir().join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        manifest["version"] = version.into();
+        Ok(fs::write(&path, manifest.to_string())?)
+    }
+
+    /// Replaces everything in the folder by what is in another's, as a developer does before loading it again.
+    pub(super) fn become_copy_of(&self, other: &Self) -> Result<()> {
+        for entry in fs::read_dir(self.dir())? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        copy_dir(other.dir(), self.dir())
+    }
+
     /// Adds a file to the extension's folder.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ mod extension;
 mod firefox;
 mod gnupg;
 mod own_pages;
+mod records;
 mod recover;
+mod update;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -139,6 +141,12 @@ impl Browser {
     #[must_use]
     pub fn downloads(&self) -> PathBuf {
         downloads(self.private.path())
+    }
+
+    /// What the browser names the extension's origin by: what is kept of it has that in its path.
+    #[must_use]
+    pub fn extension_origin(&self) -> String {
+        self.extension_url.split("://").nth(1).unwrap_or_default().trim_end_matches('/').to_owned()
     }
 
     /// Everything that driver and browser printed since the last start; in Firefox with the consoles of all pages.

@@ -24,6 +24,11 @@ impl Samples {
         self.0.len()
     }
 
+    /// One of them alone, by how many of all are at most that.
+    pub(crate) fn only(&self, part: f64) -> Self {
+        Self(vec![self.quantile(part)])
+    }
+
     fn quantile(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

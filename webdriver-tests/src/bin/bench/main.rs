@@ -11,6 +11,7 @@ mod gnupg_host;
 mod load;
 mod manifest;
 mod own_page;
+mod pins;
 mod requests;
 mod restore;
 mod rotate;
@@ -61,6 +62,7 @@ enum Name {
     Bootstrap,
     Load,
     Manifest,
+    Pins,
     Restore,
     Rotate,
     Seal,
@@ -132,6 +134,12 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
             done(load::bench(&company, *kind, arguments.runs).await?);
+        }
+    }
+    if wanted(Name::Pins) {
+        let company = Company::found().await.context("the services did not start")?;
+        for kind in &kinds {
+            done(pins::bench(&company, *kind, bare()?, arguments.runs).await?);
         }
     }
     if wanted(Name::Rotate) {

@@ -14,10 +14,21 @@ export function composer(client, room) {
             send();
         },
     });
+    // What was begun is kept until it is sent, under Element's key.
+    const key = `mx_cider_state_${room.roomId}`;
+    const keep = () => {
+        const text = input.innerText.trim();
+        if (text) localStorage.setItem(key, JSON.stringify({ parts: [{ type: "plain", text }] }));
+        else localStorage.removeItem(key);
+    };
+    const { parts = [] } = JSON.parse(localStorage.getItem(key) ?? "{}");
+    input.append(...parts.map(({ text }) => text));
+    window.addEventListener("beforeunload", keep);
     const send = () => {
         const body = input.innerText.trim();
         if (!body) return;
         input.replaceChildren();
+        localStorage.removeItem(key);
         client.sendTextMessage(room.roomId, body).catch((error) => console.error("Failed to send", error));
     };
     const wrapper = h(
@@ -31,7 +42,12 @@ export function composer(client, room) {
         ),
     );
     const view = h("div.mx_MessageComposer", {}, wrapper);
-    view.dispose = watchIdentities(client, room, wrapper);
+    const unwatch = watchIdentities(client, room, wrapper);
+    view.dispose = () => {
+        keep();
+        window.removeEventListener("beforeunload", keep);
+        unwatch();
+    };
     return view;
 }
 

@@ -1,0 +1,62 @@
+// ISOLATED world, in a tab whose page was there before this version of Keystead: nobody answers it any more, or ever did.
+// Says so, and has the page loaded again as soon as the person loses nothing by it and had the time to read why.
+(() => {
+  // A document that this version serves was only not there yet when it was looked for.
+  if (globalThis.keysteadDocument || globalThis.keysteadOutdated) return;
+  globalThis.keysteadOutdated = true;
+  const api = globalThis.browser ?? chrome;
+  const getMessage = (name) => api.i18n.getMessage(name);
+  const READ_WITHIN = 6000;
+  const LOOK_EVERY = 500;
+
+  const el = (name, text, ...children) => {
+    const element = document.createElement(name);
+    element.textContent = text;
+    element.append(...children);
+    return element;
+  };
+  const host = el("keystead-update", "");
+  const reload = el("button", getMessage("pins_reload"));
+  [reload.type, reload.className] = ["button", "first"];
+  // Nobody but the person presses it.
+  reload.addEventListener("click", (event) => event.isTrusted && location.reload());
+  const section = el("section", "", el("h2", getMessage("outdated")), el("p", getMessage("outdated_do")), el("menu", "", reload));
+  section.className = "critical";
+  section.setAttribute("role", "status");
+  host.attachShadow({ mode: "closed" }).append(el("style", keysteadNoticeStyle), section);
+
+  // After the room's header; where no room is shown, at the top of the window. What other versions left says less.
+  const place = () => {
+    for (const left of document.querySelectorAll("keystead-notice, keystead-update")) {
+      if (left !== host) left.style.display = "none";
+    }
+    const header = document.querySelector("header.mx_RoomHeader");
+    const left = header?.nextElementSibling;
+    const before = left?.localName === "keystead-notice" ? left : header;
+    host.style.cssText = before ? "" : "position: fixed; inset: 0 0 auto; z-index: 2147483647;";
+    host.style.colorScheme = ["light", "dark"].find((scheme) => document.querySelector(`.cpd-theme-${scheme}`)) ?? "";
+    if (before && before.nextElementSibling !== host) before.after(host);
+    else if (!before && host.parentNode !== document.body) document.body.append(host);
+  };
+
+  // Since when nothing is under way that the person did, or has the page do.
+  let since = performance.now();
+  const wait = () => (since = performance.now());
+  for (const kind of ["keydown", "pointerdown", "input"]) {
+    window.addEventListener(kind, ({ isTrusted }) => isTrusted && wait(), true);
+  }
+  let asking = false;
+  const look = async () => {
+    place();
+    if (keysteadBusy()) wait();
+    if (asking || performance.now() - since < READ_WITHIN) return;
+    asking = true;
+    // A tab is loaded again by itself once: a page that is outdated for ever stays as it is, and says so.
+    const answer = await api.runtime.sendMessage({ outdated: true }).catch(() => "later");
+    if (answer !== "later") return;
+    wait();
+    asking = false;
+  };
+  place();
+  setInterval(() => look().catch(() => {}), LOOK_EVERY);
+})();

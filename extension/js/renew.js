@@ -1,0 +1,22 @@
+// Part of the background. The page of a tab was there before this version, and nothing is under way in it as far as it
+// shows: it is loaded again, once, so that this version's own scripts run in it.
+const api = globalThis.browser ?? chrome;
+
+// Runs in the page: is Element at its login form or in use, with every message sent? Those of encrypted rooms that are not
+// are nowhere but in the page; and in its other views it waits for the person or for a server.
+const isIdle = () => {
+  const { view } = window.matrixChat?.state ?? {};
+  const rooms = window.mxMatrixClientPeg?.get?.()?.getRooms?.() ?? [];
+  return [2, 3, 8].includes(view) && rooms.every((room) => room.getPendingEvents().length === 0);
+};
+
+// Says whether that was `done`, may be done `later`, or `never`.
+export const renew = async (tabId) => {
+  const key = `reloaded ${tabId}`;
+  if ((await api.storage.session.get(key))[key]) return "never";
+  const [{ result }] = await api.scripting.executeScript({ target: { tabId }, world: "MAIN", func: isIdle });
+  if (result !== true) return "later";
+  await api.storage.session.set({ [key]: true });
+  await api.tabs.reload(tabId);
+  return "done";
+};
