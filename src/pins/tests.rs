@@ -2,6 +2,7 @@
 
 mod newcomers;
 mod roster;
+mod shared;
 mod world;
 
 use std::collections::BTreeMap;

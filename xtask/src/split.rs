@@ -31,12 +31,13 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and modules of them.
-const OWN: [(&str, &str); 5] = [
+const OWN: [(&str, &str); 6] = [
     ("keystead_core", "::gnupg::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
     ("keystead_core", "::rotate::"),
     ("keystead_extension", "::pins::"),
+    ("keystead_extension", "::sharing::"),
 ];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
