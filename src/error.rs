@@ -167,6 +167,8 @@ codes! {
     PinChanged = "KS-PIN-CHANGED",
     /// What the client sends to devices cannot be understood.
     PinBody = "KS-PIN-BODY",
+    /// What a person's browsers share of others' keys is older, altered or gone.
+    PinShared = "KS-PIN-SHARED",
     /// A log of changes is not what was written.
     PinEvidence = "KS-PIN-EVIDENCE",
 

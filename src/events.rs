@@ -13,6 +13,7 @@ use crate::{
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     matrix::base64,
+    pins::shared::Trouble,
     rotate,
     time::UnixMillis,
 };
@@ -72,6 +73,11 @@ pub enum Event {
     BackupRenewed,
     /// A sealed recovery that had been in place was gone or altered, and was written again.
     SealedRecoveryLost,
+    /// What the person's browsers share of others' keys was not as it was, and was written again.
+    SharedPinsLost {
+        /// In which way.
+        trouble: Trouble,
+    },
     /// A default key that had been in place was gone, and was published again.
     DefaultKeyLost,
     /// The person reset secret storage: what a secret was is kept.

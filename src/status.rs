@@ -276,6 +276,9 @@ pub struct DeploymentView {
     /// The account's own devices, all that were ever seen.
     #[serde(default)]
     pub devices: Vec<OwnDevice>,
+    /// What is wrong with what the person's browsers share of others' keys, and since when.
+    #[serde(default)]
+    pub shared: Option<(Code, UnixMillis)>,
 }
 
 /// What there is to be tested.
@@ -462,6 +465,13 @@ pub enum PageRequest {
     },
     /// The person read what a compromise means; answered with [`Status`].
     CompromiseRead {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account.
+        account: UserId,
+    },
+    /// The person read what is wrong with what the browsers share; answered with [`Status`].
+    SharedRead {
         /// Of which deployment.
         origin: Origin,
         /// Of which account.

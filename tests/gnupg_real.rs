@@ -89,6 +89,7 @@ async fn a_sealed_recovery_opens_with_each_kind_of_key() {
         user_id: UserId::parse("@ann:example.org").unwrap(),
         key_id: KeyId::parse("abc").unwrap(),
         master_key: derive_public(&SecretBytes::new([7; 32])),
+        pins: None,
     };
     let key = RecoveryKey::make_random().unwrap();
     for kind in [KeyKind::Ed25519, KeyKind::Rsa3072, KeyKind::P256] {

@@ -206,6 +206,7 @@ impl Machine {
             proven_at: Some(now),
             beside: None,
             replaces: None,
+            pins: None,
         };
         let (origin, mut record) = (origin(), self.record().await);
         let change = |record: &mut AccountRecord| record.keys.push(current.clone());

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) guard: integrity::Guard,
     pub(crate) next_command: Cell<u32>,
     pub(crate) pins: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<pins::Job>>>,
+    /// Whose pins are to be shared soon.
+    pub(crate) sharing: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<()>>>,
     ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
@@ -56,6 +58,7 @@ impl State {
             // What a page was asked by a background that was stopped meanwhile, it answers to this one: no id comes twice.
             next_command: Cell::new(clock::now().0 as u32),
             pins: RefCell::default(),
+            sharing: RefCell::default(),
             ended: RefCell::default(),
             waiting: RefCell::default(),
         });

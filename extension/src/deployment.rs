@@ -5,6 +5,7 @@ use std::{rc::Rc, time::Duration};
 use futures_channel::oneshot;
 use keystead_core::{
     bootstrap::{self, Outcome, Setup},
+    error::Code,
     ident::{KeyId, Origin, UserId},
     pins::{OwnDevice, PersonView, Severity},
     policy::Deployment,
@@ -25,7 +26,7 @@ use crate::{
     integrity::{self, Calls},
     pages, pins,
     protocol::Session,
-    sessions,
+    sessions, sharing,
 };
 
 /// How long a page may take to say who is logged in, and the homeserver to confirm it, where a person waits for that.
@@ -48,6 +49,8 @@ pub(crate) struct Live {
     pub(crate) people: Vec<PersonView>,
     /// The account's own devices.
     pub(crate) devices: Vec<OwnDevice>,
+    /// What is wrong with what the person's browsers share, and since when.
+    pub(crate) shared: Option<(Code, UnixMillis)>,
     /// What the person gave to restore with.
     given: Option<SecretText>,
     /// It is time to test the backup.
@@ -115,6 +118,7 @@ async fn run(state: &Rc<State>, origin: &Origin) {
                 drill::remind(state, origin, &user).await;
                 // The account's own identity is proven, and its devices may have keys.
                 pins::enqueue(state, origin, &user, pins::Job::Look);
+                sharing::soon(state, origin, &user);
             }
             outcome
         } else if let Some(setup) = setup(state, origin, asked, |session| session.unverified) {
@@ -204,7 +208,8 @@ pub(crate) fn report(state: &State, origin: &Origin, progress: Progress) {
 /// Tells the extension's open pages that something changed, and calls the person where that is needed.
 pub(crate) fn announce(state: &State) {
     let known = |origin: &Origin| pages::deployment(state, origin).is_some();
-    let critical = |live: &Live| live.people.iter().any(|person| person.severity == Severity::Critical);
+    let critical =
+        |live: &Live| live.shared.is_some() || live.people.iter().any(|person| person.severity == Severity::Critical);
     let asks = |live: &Live| {
         live.progress.calls() || critical(live) || (live.drill_due && live.progress.state == Stage::Complete)
     };

@@ -1,10 +1,10 @@
 //! The extension's background: binds the core to the browser.
 //!
 //! No rule of Keystead is in here. `adapter/` has the browser's APIs; [`driver`] performs what the core's flows ask for;
-//! [`pins`] checks what goes to devices; [`integrity`] guards the page's code; [`pages`] knows the tabs that are connected,
-//! [`sessions`] who is logged in there; [`asks`] is the bridge; [`deployment`] runs the flows; [`requests`] answers the
-//! extension's own pages; [`policy`] finds the policy in force; this file is what
-//! the JavaScript entry calls.
+//! [`pins`] checks what goes to devices, [`sharing`] has a person's browsers know the same of it; [`integrity`] guards the
+//! page's code; [`pages`] knows the tabs that are connected, [`sessions`] who is logged in there; [`asks`] is the bridge;
+//! [`deployment`] runs the flows; [`requests`] answers the extension's own pages; [`policy`] finds the policy in force; this
+//! file is what the JavaScript entry calls.
 
 mod adapter;
 mod asks;
@@ -19,6 +19,7 @@ mod policy;
 mod protocol;
 mod requests;
 mod sessions;
+mod sharing;
 
 use std::rc::Rc;
 

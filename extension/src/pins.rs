@@ -10,14 +10,17 @@ use keystead_core::{
     error::Code,
     ident::{DeviceId, Origin, RoomId, UserId},
     matrix::homeserver::Stop,
-    pins::{self, Book, Contact, Decision, OwnDevice, PersonView},
+    pins::{
+        self, Book, Contact, Decision, OwnDevice, PersonView,
+        shared::{Merged, Read},
+    },
     policy::Pins,
     time::UnixMillis,
 };
 use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::{adapter::clock, background::State, deployment, driver::Driver, pages};
+use crate::{adapter::clock, background::State, deployment, driver::Driver, pages, sharing};
 
 /// Something to do with the pins of an account.
 pub(crate) enum Job {
@@ -40,6 +43,10 @@ pub(crate) enum Job {
     Decide(UserId, Box<Decision>, oneshot::Sender<Result<(), Code>>),
     /// Say what there is to say.
     Look,
+    /// Take in what the person's other browsers know.
+    Share(Box<Read>, oneshot::Sender<Result<Merged, Code>>),
+    /// Of these people another identity is pinned now, and they were not given a room key.
+    Moved(BTreeSet<UserId>),
 }
 
 /// Has the worker of an account do something, in order.
@@ -98,6 +105,8 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
     let mut book: Option<Book> = None;
     // One timer for all.
     let mut waiting = false;
+    // The last entry of the log that the person's other browsers are told of, or came from them.
+    let mut told = None;
     while let Some(job) = jobs.next().await {
         waiting &= !matches!(job, Job::Settle);
         let Some(pins) = settings(&state) else {
@@ -118,6 +127,8 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
             continue;
         };
         open.trust_roster(roster(&state, &origin));
+        told.get_or_insert(open.last_entry());
+        let shares = matches!(job, Job::Share(..));
         let done = {
             let (book, pins) = (&mut open, &pins);
             driver.run(|io| async move { perform(&io, book, pins, job).await }).await
@@ -125,6 +136,9 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
         if let Some(at) = open.look_again_at(&pins, clock::now()).filter(|_| !waiting) {
             waiting = true;
             look_again(&state, &origin, &user, at);
+        }
+        if told.replace(open.last_entry()) != Some(open.last_entry()) && !shares {
+            sharing::soon(&state, &origin, &user);
         }
         let (people, devices) = (open.people(&pins), open.own_devices());
         // What could not be kept is not believed either: the next one reads it anew.
@@ -178,6 +192,15 @@ async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, j
             let looked = pins::look(io, book, pins).await.map_or_else(|stop| kept(stop.code), |()| true);
             book.look(io, pins).await.is_ok() && looked
         }
+        Job::Share(read, answer) => {
+            let merged = book.share(io, *read).await.map_err(|stop| stop.code);
+            let whole = merged.as_ref().map_or_else(|code| kept(*code), |_| true);
+            let _ = answer.send(merged);
+            whole
+        }
+        Job::Moved(people) => {
+            pins::ask_again(io, book, pins, &people).await.map_or_else(|stop| kept(stop.code), |()| true)
+        }
     }
 }
 
@@ -186,7 +209,8 @@ fn pass(job: Job) {
     match job {
         Job::Gate(_, answer) => drop(answer.send(Ok(None))),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::PinChanged))),
-        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look => {}
+        Job::Share(_, answer) => drop(answer.send(Err(Code::PinChanged))),
+        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }
 }
 
@@ -194,7 +218,8 @@ fn refuse(job: Job) {
     match job {
         Job::Gate(_, answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::StoFailed))),
-        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look => {}
+        Job::Share(_, answer) => drop(answer.send(Err(Code::StoFailed))),
+        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }
 }
 

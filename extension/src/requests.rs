@@ -6,7 +6,7 @@ use keystead_core::{
     bootstrap::record::AccountRecord,
     ident::{DeviceId, KeyId, Origin, UserId},
     integrity::IntegrityRequest,
-    pins::Log,
+    pins::{Log, shared},
     policy::Policy,
     restore, rotate,
     status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status, Typed},
@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::{
     adapter::webextension, background::State, deployment, drill, driver::Driver, integrity, pins, policy, sessions,
+    sharing,
 };
 
 /// How long a run may take to note that a recovery key was kept.
@@ -78,6 +79,12 @@ pub(crate) async fn answer(state: Rc<State>, message: Value, tab: Option<i32>) -
             let read = driver.run(|io| rotate::read_by_person(io, &origin, &account)).await;
             read.map_err(|_| Refusal::NotSaved)?;
             deployment::retry(&state, &origin).await;
+        }
+        PageRequest::SharedRead { origin, account } => {
+            let mut driver = Driver::new(&state, &origin, &account);
+            let read = driver.run(|io| shared::read_by_person(io, &origin, &account)).await;
+            read.map_err(|_| Refusal::NotSaved)?;
+            sharing::show(&state, &origin, &account).await;
         }
         PageRequest::Decide { origin, account, peer, decision } => {
             pins::decide(&state, &origin, &account, peer, *decision).await.map_err(|_| Refusal::NotSaved)?;
@@ -179,6 +186,7 @@ async fn status(state: &Rc<State>) -> Status {
             drill_due,
             people,
             devices,
+            shared: state.live(&deployment.origin, |live| live.shared),
         });
     }
     Status { policy: source, policy_problem: problem, deployments }

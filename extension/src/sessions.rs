@@ -192,6 +192,7 @@ fn leave(state: &Rc<State>, origin: &Origin) {
             live.to_keep = None;
             live.people.clear();
             live.devices.clear();
+            live.shared = None;
         });
         deployment::report(state, origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     }

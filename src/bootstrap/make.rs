@@ -16,10 +16,12 @@ use crate::{
     ident::KeyId,
     identity::PublicKey,
     openpgp,
+    pins::shared::NamedStore,
     recovery::{
         KeyDescription, RecoveryKey, VaultError, WrappedRecoveryKey,
         sealed::{SealedNames, SealedRecovery},
     },
+    rotate::Reason,
     secret::SecretBytes,
     status::Progress,
     status::State,
@@ -146,7 +148,16 @@ pub(crate) async fn make(
     let key = RecoveryKey::make_random().map_err(|_| MakeError::Randomness)?;
     let id = make_key_id()?;
     let description = KeyDescription::make(&key.derive_keys("")).map_err(|_| MakeError::Randomness)?;
-    let names = SealedNames { user_id: scene.setup.user_id.clone(), key_id: id.clone(), master_key };
+    let pins = match &scene.setup.policy.pins {
+        Some(pins) if pins.shares() => Some(named_store(scene, record, &place, &key).await?),
+        Some(_) | None => None,
+    };
+    let names = SealedNames {
+        user_id: scene.setup.user_id.clone(),
+        key_id: id.clone(),
+        master_key,
+        pins: pins.as_ref().map(|named| named.id.clone()),
+    };
     let views = chosen.views();
     let (accepted, to_keep) = match chosen {
         Chosen::Sealed(recipients) => (recipients, None),
@@ -187,6 +198,7 @@ pub(crate) async fn make(
         proven_at: None,
         beside: if let Place::Beside(id) = &place { Some(id.clone()) } else { None },
         replaces: if let Place::Of(id) = &place { Some(id.clone()) } else { None },
+        pins,
     };
     let browser = make_letters(16)?;
     let add = |record: &mut AccountRecord| {
@@ -198,6 +210,23 @@ pub(crate) async fn make(
     let event = Event::Sealed { key_id: id.clone(), recipients };
     events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, event).await?;
     Ok(Made(id))
+}
+
+/// The store of pins that the sealed recovery is to name.
+async fn named_store(
+    scene: &Scene<'_>,
+    record: &AccountRecord,
+    place: &Place,
+    key: &RecoveryKey,
+) -> Result<NamedStore, End> {
+    // After a compromise somebody may have the key of the store as well.
+    let reasons = record.rotation.under_way.iter().flat_map(|under_way| &under_way.reasons);
+    let compromised = reasons.copied().any(Reason::is_compromise);
+    let replaced = match place {
+        Place::Of(id) if !compromised => Some(record.key(id).and_then(|key| key.pins.as_ref())),
+        Place::Of(_) | Place::Empty | Place::Beside(_) => None,
+    };
+    Ok(NamedStore::for_key(scene.io, &scene.setup.origin, &scene.setup.user_id, replaced, key).await?)
 }
 
 pub(crate) async fn admit(scene: &Scene<'_>, id: &KeyId, key: RecoveryKey) -> Result<WrappedRecoveryKey, End> {

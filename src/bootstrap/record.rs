@@ -14,6 +14,7 @@ use crate::{
     events::{self, Event},
     ident::{DeviceId, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
+    pins::shared::NamedStore,
     recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedRecovery},
     restore::drill::Drill,
     rotate::Rotation,
@@ -62,6 +63,9 @@ pub struct VaultKey {
     /// The key of ours that it is to replace ([`crate::rotate`]).
     #[serde(default)]
     pub replaces: Option<KeyId>,
+    /// The store of pins that its sealed recovery names.
+    #[serde(default)]
+    pub pins: Option<NamedStore>,
 }
 
 /// A device of this browser: one session, from login to logout.
@@ -144,16 +148,13 @@ pub struct AccountRecord {
     pub master_key: Option<PublicKey>,
     /// The recovery keys, oldest first.
     pub keys: Vec<VaultKey>,
-    /// A key that the person opened, and whose identity nobody has vouched for yet: it encrypts nothing, and nothing it
-    /// opens reaches the page.
+    /// A key that the person opened, and whose identity nobody has vouched for yet: nothing it opens reaches the page.
     #[serde(default)]
     pub opened: Option<VaultKey>,
-    /// Somebody else's key, which the person gave so that this session gets its secrets: it encrypts nothing, and goes when
-    /// ours is in its place.
+    /// Somebody else's key, lent so that this session gets its secrets until ours is in its place: it encrypts nothing.
     #[serde(default)]
     pub lent: Option<VaultKey>,
-    /// The master key is known only because the person opened somebody else's secret storage: nothing of ours has been
-    /// proven. Kept through logout, so that an adoption it comes in the middle of can begin again.
+    /// Of ours nothing is proven: the master key is known from somebody else's secret storage. Kept through logout.
     #[serde(default)]
     pub only_lent: bool,
     /// When the person said *not now* to opening somebody else's secret storage.
@@ -187,7 +188,7 @@ pub struct AccountRecord {
     /// What last stopped a run that was to be tried again, and when.
     #[serde(default)]
     pub trouble: Option<(Code, UnixMillis)>,
-    /// When the account is to be looked at again, because another browser may have written over what was switched to.
+    /// When the account is to be looked at again: another browser may have written over what was switched to.
     #[serde(default)]
     pub settle_at: Option<UnixMillis>,
     /// Somebody else's default key that did not open everything when it was last looked at.

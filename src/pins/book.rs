@@ -227,6 +227,12 @@ impl Book {
         self.release(io, pins).await.map(drop)
     }
 
+    /// The number of the last entry of the log.
+    #[must_use]
+    pub const fn last_entry(&self) -> u64 {
+        self.log.end()
+    }
+
     /// Notes that a record is not as it was saved.
     pub(super) fn touch(&mut self, user: &UserId) {
         self.changed.insert(user.clone());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     record::{Acceptance, DevicePin, PeerRecord, PinnedIdentity, Standing},
+    shared::Outcome,
     verdict::Verdict,
 };
 use crate::{
@@ -71,7 +72,7 @@ impl PeerRecord {
     #[must_use]
     pub fn shown(&self) -> Shown {
         let open = |(id, pin): (&DeviceId, &DevicePin)| {
-            let told = pin.is_unsigned() && (pin.stays || self.withheld.contains_key(id));
+            let told = pin.is_unsigned() && !self.unseen && (pin.stays || self.withheld.contains_key(id));
             (told || (pin.present && pin.change.is_some())).then(|| (id.clone(), pin.now().ed25519))
         };
         let devices: BTreeMap<_, _> = self.devices.iter().filter_map(open).collect();
@@ -87,14 +88,19 @@ impl PeerRecord {
     /// # Errors
     /// [`DecideError`]; then nothing is changed.
     pub fn decide(&mut self, decision: &Decision, now: UnixMillis) -> Result<(), DecideError> {
+        self.remember();
         match decision {
             Decision::KeepHolding => {
                 self.newcomer = None;
                 self.quiet = true;
+                let other = self.change.as_ref().map(|change| &change.verdict);
+                if matches!(other, Some(Verdict::MasterChanged { .. } | Verdict::IdentityRemoved { .. })) {
+                    self.settle_on(Outcome::Kept, now);
+                }
             }
             Decision::AskAgain => self.quiet = false,
             Decision::Accept { shown, compared } => self.accept(shown, *compared, now)?,
-            Decision::Withdraw => self.withdraw()?,
+            Decision::Withdraw => self.withdraw(now)?,
         }
         Ok(())
     }
@@ -137,6 +143,11 @@ impl PeerRecord {
         (self.change, self.newcomer) = (None, None);
         self.quiet = false;
         self.answer.clear();
+        let looked_at = matches!(shown.identity.as_deref(), Some(Verdict::Newcomer { .. }));
+        let lost = matches!(shown.identity.as_deref(), None | Some(Verdict::StoreRolledBack));
+        if !lost && (compared || !looked_at) {
+            self.settle_on(Outcome::Accepted, now);
+        }
         Ok(())
     }
 
@@ -152,11 +163,12 @@ impl PeerRecord {
         self.accepted = Some(Acceptance::Devices(shown.devices.keys().cloned().collect()));
     }
 
-    fn withdraw(&mut self) -> Result<(), DecideError> {
+    fn withdraw(&mut self, now: UnixMillis) -> Result<(), DecideError> {
         match self.accepted.take().ok_or(DecideError::Nothing)? {
             Acceptance::Identity => {
                 self.identity = self.previous.take();
                 self.demote();
+                self.settle_on(Outcome::Withdrawn, now);
             }
             Acceptance::Devices(ids) => {
                 let accepted =

@@ -11,7 +11,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{decide::Decision, verdict::Verdict};
+use super::{
+    decide::Decision,
+    shared::{Decided, Sight},
+    verdict::Verdict,
+};
 use crate::{
     bootstrap::record::RecordError,
     ident::{DeviceId, Origin, UserId},
@@ -35,6 +39,13 @@ pub enum What {
     Seen(Box<Verdict>),
     /// The person decided.
     Decided(Decision),
+    /// Another browser of the owner's told it; one of the two is there.
+    Elsewhere {
+        /// What was decided there.
+        decided: Option<Box<Decided>>,
+        /// The first sight there.
+        sight: Option<Box<Sight>>,
+    },
     /// Devices were not given a room key.
     Withheld {
         /// Which.
@@ -191,8 +202,8 @@ impl Log {
     fn trim(&mut self, peer: &UserId) -> Result<(), RecordError> {
         let count = self.count.get(peer).copied().unwrap_or_default();
         let mut left = count / 2;
-        let decisions =
-            |line: &Line| line.entry().is_some_and(|e| e.peer == *peer && matches!(e.what, What::Decided(_)));
+        let decided = |what: &What| matches!(what, What::Decided(_) | What::Elsewhere { decided: Some(_), .. });
+        let decisions = |line: &Line| line.entry().is_some_and(|entry| entry.peer == *peer && decided(&entry.what));
         let spare = self.lines.iter().filter(|line| decisions(line)).count() <= count / 4;
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
         for line in std::mem::take(&mut self.lines) {
@@ -242,6 +253,16 @@ impl Log {
     /// Everybody that the log knows.
     pub(super) fn people(&self) -> impl Iterator<Item = &UserId> {
         self.last.keys()
+    }
+
+    /// The number of the last entry of all.
+    pub(super) const fn end(&self) -> u64 {
+        self.next.saturating_sub(1)
+    }
+
+    /// The number of the last entry about a person; 0 where there is none.
+    pub(super) fn last_of(&self, peer: &UserId) -> u64 {
+        self.last.get(peer).copied().unwrap_or_default()
     }
 
     /// What happened with a person, the oldest first.

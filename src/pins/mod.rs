@@ -24,6 +24,7 @@ mod observe;
 mod organisation;
 mod record;
 mod settle;
+pub mod shared;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -43,5 +44,5 @@ pub use self::{
     record::{Acceptance, Change, DevicePin, Offered, PeerRecord, PinnedIdentity, Standing},
     settle::settle,
     verdict::{Severity, Trust, Verdict},
-    view::{Happened, HistoryLine, PersonView, decide},
+    view::{Happened, HistoryLine, PersonView, ask_again, decide},
 };

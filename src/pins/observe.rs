@@ -8,6 +8,7 @@ use super::{
     answer::Part,
     device::{self, Defect, Vouched},
     record::{Change, DevicePin, Offered, PeerRecord, PinnedIdentity, Standing},
+    shared::Sight,
     verdict::Verdict,
 };
 use crate::{
@@ -68,6 +69,12 @@ pub(super) fn observe(
         published => published,
     };
     record.answer = hash;
+    if std::mem::take(&mut record.unseen)
+        && let Some(pinned) = &mut record.identity
+    {
+        // What is there at the first look is no change, as with somebody who is seen for the first time.
+        pinned.since = now;
+    }
     let identity = identity(record, published, unlisted, now, &mut verdicts);
     let devices = answer.device_keys.get(record.user_id.as_str()).cloned().unwrap_or_default();
     if contact != Contact::Ourselves && !devices.is_empty() {
@@ -109,6 +116,7 @@ fn identity(
             let published = published?;
             let master = *published.master();
             record.identity = Some(PinnedIdentity { master, since: now, compared: false });
+            record.sight.get_or_insert(Sight { master, at: now });
             verdicts.push(Verdict::FirstContact { master });
             return Some(published);
         }

@@ -11,6 +11,7 @@ use super::{
     gate::query,
     log::What,
     record::{PeerRecord, PinnedIdentity},
+    shared::Outcome,
     verdict::Verdict,
 };
 use crate::{
@@ -106,12 +107,14 @@ impl Book {
         let reset = match record.change.as_ref()?.verdict {
             Verdict::Unlisted { master } if named.is_none_or(|named| named == master) => None,
             Verdict::MasterChanged { old, new } if named == Some(new) => {
-                let before = record.identity.as_ref().or(record.previous.as_ref())?.since;
+                let before = record.known_since(record.identity.as_ref().or(record.previous.as_ref())?);
                 since.filter(|since| *since > before && *since <= now.plus(CLOCK_SKEW))?;
+                record.remember();
                 let pinned = PinnedIdentity { master: new, since: now, compared: false };
                 record.previous = record.identity.replace(pinned).or(record.previous.take());
                 record.accepted = None;
                 record.demote();
+                record.settle_on(Outcome::Reset, now);
                 Some(Verdict::Reset { old, new })
             }
             _ => return None,

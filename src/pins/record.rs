@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     device::{AgreementKey, DeviceKeyPair},
+    shared::{Decided, Sight},
     verdict::{Trust, Verdict},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 pub struct PinnedIdentity {
     /// The master key.
     pub master: PublicKey,
-    /// Since when it is pinned.
+    /// Since when it is pinned in this browser.
     pub since: UnixMillis,
     /// The security code was compared.
     pub compared: bool,
@@ -100,6 +101,16 @@ pub struct PeerRecord {
     pub previous: Option<PinnedIdentity>,
     /// What was accepted last.
     pub accepted: Option<Acceptance>,
+    /// The first identity that was seen of the person, here or in another browser of the owner's.
+    #[serde(default)]
+    pub sight: Option<Sight>,
+    /// What was decided last about the identity, here or in another browser of the owner's.
+    #[serde(default)]
+    pub decided: Option<Decided>,
+    /// The identity is known from another browser, and nobody looked at the person here since: of the devices nothing is
+    /// said until then.
+    #[serde(default)]
+    pub unseen: bool,
     /// Of the owner of the pins: the identity that this browser has proven, and which the record was begun with.
     pub proven: Option<PublicKey>,
     /// What changed of the identity.
@@ -153,6 +164,9 @@ impl PeerRecord {
             identity: None,
             previous: None,
             accepted: None,
+            sight: None,
+            decided: None,
+            unseen: false,
             proven: None,
             change: None,
             unmet: true,

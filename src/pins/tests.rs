@@ -3,6 +3,7 @@
 mod attacks;
 mod newcomers;
 mod roster;
+mod shared;
 mod stores;
 mod world;
 

@@ -1,5 +1,7 @@
 //! What a person is shown of others' changes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     gate,
     log::{Entry, What},
     record::PeerRecord,
+    shared::Outcome,
     verdict::{Severity, Verdict},
 };
 use crate::{
@@ -49,6 +52,18 @@ pub enum Happened {
     Asked,
     /// An acceptance was withdrawn.
     Withdrawn,
+    /// It was seen in another browser before.
+    SeenElsewhere,
+    /// It was accepted in another browser.
+    AcceptedElsewhere,
+    /// The same, after the security code was compared.
+    ComparedElsewhere,
+    /// It was to stay held back, in another browser.
+    KeptElsewhere,
+    /// An acceptance was withdrawn in another browser.
+    WithdrawnElsewhere,
+    /// The organisation's list of people named it, in another browser.
+    ResetElsewhere,
     /// Room keys were held back.
     Withheld,
     /// New ones are not held back any more.
@@ -64,6 +79,14 @@ impl From<&What> for Happened {
             What::Decided(Decision::KeepHolding) => Self::Kept,
             What::Decided(Decision::AskAgain) => Self::Asked,
             What::Decided(Decision::Withdraw) => Self::Withdrawn,
+            What::Elsewhere { decided: None, .. } => Self::SeenElsewhere,
+            What::Elsewhere { decided: Some(decided), .. } => match decided.outcome {
+                Outcome::Accepted if decided.compared => Self::ComparedElsewhere,
+                Outcome::Accepted => Self::AcceptedElsewhere,
+                Outcome::Kept => Self::KeptElsewhere,
+                Outcome::Withdrawn => Self::WithdrawnElsewhere,
+                Outcome::Reset => Self::ResetElsewhere,
+            },
             What::Withheld { .. } => Self::Withheld,
             What::Released { .. } => Self::Released,
         }
@@ -134,7 +157,7 @@ impl Book {
             let change = pin.change.as_ref().map(|change| (change.verdict.clone(), Some(change.at)));
             Some(change.unwrap_or_else(unvouched))
         };
-        let unknown = record.withheld.iter().find(|(id, _)| unseen(id));
+        let unknown = record.withheld.iter().find(|(id, _)| unseen(id) && !record.unseen);
         let unknown = unknown.map(|(id, at)| (Verdict::DeviceUnvouched { device: id.clone() }, Some(*at)));
         let identity = record.change.as_ref().map(|change| (change.verdict.clone(), Some(change.at)));
         let devices = shown.devices.keys().filter_map(device).rev();
@@ -190,7 +213,15 @@ pub async fn decide(io: &Io, book: &mut Book, pins: &Pins, peer: &UserId, decisi
         Decision::KeepHolding | Decision::AskAgain => return Ok(()),
         Decision::Accept { .. } | Decision::Withdraw => {}
     }
-    let queried = gate::query(io, book, pins, &std::iter::once(peer.clone()).collect()).await;
+    ask_again(io, book, pins, &std::iter::once(peer.clone()).collect()).await
+}
+
+/// Asks for the keys of people anew whose pin has changed, and has the next message of every room go to whom it may go now.
+///
+/// # Errors
+/// [`Stop`]
+pub async fn ask_again(io: &Io, book: &mut Book, pins: &Pins, people: &BTreeSet<UserId>) -> Result<(), Stop> {
+    let queried = gate::query(io, book, pins, people).await;
     book.release(io, pins).await.map_err(|error: RecordError| Stop::from(error))?;
     queried
 }

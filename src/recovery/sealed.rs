@@ -15,6 +15,7 @@ use crate::{
     error::{Code, Coded},
     ident::{Fingerprint, KeyId, UserId},
     identity::PublicKey,
+    pins::shared::StoreId,
     secret::SecretText,
     time::UnixMillis,
 };
@@ -33,6 +34,8 @@ pub struct SealedNames {
     pub key_id: KeyId,
     /// The account's public master key.
     pub master_key: PublicKey,
+    /// The store of pins that the account's browsers share, where they do ([`crate::pins::shared`]).
+    pub pins: Option<StoreId>,
 }
 
 /// Why an opened text is no sealed recovery.
@@ -59,6 +62,7 @@ impl SealedNames {
     /// The text to be sealed.
     #[must_use]
     pub fn to_text(&self, key: &RecoveryKey) -> SecretText {
+        let pins = self.pins.as_ref().map(|id| format!("Pins: {}\n", id.as_str())).unwrap_or_default();
         SecretText::new(format!(
             "{TITLE}\n\
              \n\
@@ -67,6 +71,7 @@ impl SealedNames {
              Server: {}\n\
              Key id: {}\n\
              Master key: {}\n\
+             {pins}\
              \n\
              Whoever has the recovery key can read all encrypted messages of this account.\n\
              To use it: in Element, when asked to confirm your identity, choose the recovery key and enter it.\n",
@@ -91,7 +96,7 @@ impl SealedNames {
         let mut fields = BTreeMap::new();
         for line in lines {
             let Some((name, value)) = line.split_once(": ") else { continue };
-            let known = ["Recovery key", "User", "Server", "Key id", "Master key"].contains(&name);
+            let known = ["Recovery key", "User", "Server", "Key id", "Master key", "Pins"].contains(&name);
             if known && fields.insert(name, value).is_some() {
                 return Err(SealedError::Form);
             }
@@ -101,6 +106,8 @@ impl SealedNames {
             user_id: UserId::parse(field("User")?).map_err(|_| SealedError::Form)?,
             key_id: KeyId::parse(field("Key id")?).map_err(|_| SealedError::Form)?,
             master_key: PublicKey::parse(field("Master key")?).map_err(|_| SealedError::Form)?,
+            // A sealed recovery of before pins were shared has none.
+            pins: fields.get("Pins").map(|id| StoreId::parse(id)).transpose().map_err(|_| SealedError::Form)?,
         };
         // It says nothing that the user ID does not: where they differ, somebody altered one of them.
         if field("Server")? != names.user_id.server_name() {
@@ -189,11 +196,14 @@ mod tests {
     use super::*;
     use crate::secret::SecretBytes;
 
+    const PINS: &str = "AAECAwQFBgcICQoLDA0ODw";
+
     fn written() -> String {
         let names = SealedNames {
             user_id: UserId::parse("@ann:example.org:8448").unwrap(),
             key_id: KeyId::parse("abc").unwrap(),
             master_key: crate::identity::derive_public(&SecretBytes::<32>::make_random().unwrap()),
+            pins: Some(StoreId::parse(PINS).unwrap()),
         };
         names.to_text(&RecoveryKey::make_random().unwrap()).expose("test").to_owned()
     }
@@ -219,7 +229,12 @@ mod tests {
             assert_eq!(parse(&without).err(), Some(SealedError::Form), "no {name}");
             assert_eq!(parse(&format!("{text}{line}\n")).err(), Some(SealedError::Form), "{name} twice");
         }
+        let pins = format!("Pins: {PINS}\n");
+        assert_eq!(parse(&text).unwrap().pins.unwrap().as_str(), PINS);
+        assert_eq!(parse(&text.replace(&pins, "")).unwrap().pins, None, "one of before pins were shared");
+        assert_eq!(parse(&format!("{text}{pins}")).err(), Some(SealedError::Form), "two stores");
         for (line, altered) in [
+            ("Pins: AAEC", "Pins: no store, "),
             ("Server: example.org:8448", "Server: example.com"),
             ("Server: example.org:8448", "Server: example.org"),
             ("User: @ann:example.org:8448", "User: @ann:example.com"),

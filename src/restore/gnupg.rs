@@ -7,7 +7,7 @@
 
 use super::{
     find::Found,
-    open::{self, GivenError},
+    open::{self, Fitting, GivenError},
 };
 use crate::{
     bootstrap::{
@@ -18,7 +18,6 @@ use crate::{
     effect::Io,
     error::{Code, Coded as _},
     ident::{DeviceId, Origin, UserId},
-    recovery::RecoveryKey,
     status::GnupgView,
 };
 
@@ -69,7 +68,7 @@ pub(super) async fn open(
     record: &mut AccountRecord,
     found: &Found,
     message: &str,
-) -> Result<Option<RecoveryKey>, End> {
+) -> Result<Option<Fitting>, End> {
     note(scene, record, GnupgTried::Asked).await?;
     let opened = match crate::gnupg::decrypt(scene.io, message).await {
         Ok(text) => open::fitting(scene, found, &text).map_err(|error: GivenError| error.code()),

@@ -133,18 +133,22 @@ async fn restore(
     let foreign = found.is_foreign(record);
     let browser = crate::bootstrap::make::make_letters(16)?;
     let enter = |record: &mut AccountRecord| {
+        let waiting = record.opened.as_ref().filter(|opened| opened.id == key.id);
+        let known = waiting.and_then(|opened| opened.pins.clone());
+        let known = known.or_else(|| record.key(&key.id)?.pins.clone());
+        let key = VaultKey { pins: key.pins.clone().or(known), ..key.clone() };
         record.only_lent = foreign && record.is_untouched();
         record.browser.get_or_insert_with(|| browser.clone());
         record.master_key = Some(*believed.master_key());
         (record.opened, record.believed) = (None, None);
         if foreign {
-            record.lent = Some(key.clone());
+            record.lent = Some(key);
         } else {
             record.keys.retain(|known| known.id != key.id);
             for other in &mut record.keys {
                 other.status = KeyStatus::Retired;
             }
-            record.keys.push(key.clone());
+            record.keys.push(key);
         }
         if let Some(device) = record.devices.get_mut(device_id) {
             device.granted = Some(now);

@@ -12,6 +12,7 @@ use crate::{
     effect::{Answer, Effect, VaultCommand},
     error::{Code, Coded},
     ident::Fingerprint,
+    pins::shared::{NamedStore, StoreId},
     policy::ArmoredCertificate,
     recovery::{
         Group, RecoveryKey, VaultError, WrappedRecoveryKey, find_typo,
@@ -84,7 +85,7 @@ pub(super) async fn open(
         && theirs
     {
         return match foreign::fitting(scene, &found.description, text).await? {
-            Ok(key) => given(scene, record, found, key).await,
+            Ok(key) => given(scene, record, found, Fitting { key, pins: None }).await,
             Err(error) => {
                 let group = mistyped(found, text, error).map(|Group(group)| group);
                 Err(foreign::again(scene, &found.description, error.code(), group))
@@ -168,24 +169,33 @@ fn vault_key(scene: &Scene<'_>, found: &Found, wrapped: WrappedRecoveryKey) -> V
         proven_at: None,
         beside: None,
         replaces: None,
+        pins: None,
     }
 }
 
+/// A recovery key that fits, and the store of pins that the sealed recovery names beside it.
+pub(super) struct Fitting {
+    key: RecoveryKey,
+    pins: Option<StoreId>,
+}
+
 /// The recovery key in what the person gave, or GnuPG opened, if it is that of the key that was found.
-pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<RecoveryKey, GivenError> {
-    let key = match SealedNames::parse(text) {
+pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<Fitting, GivenError> {
+    let (key, pins) = match SealedNames::parse(text) {
         Ok((names, key)) => {
             let fits = names.user_id == scene.setup.user_id
                 && names.key_id == found.key_id
                 && names.master_key == *found.published.identity.master();
-            if fits { key } else { return Err(GivenError::Other) }
+            if fits { (key, names.pins) } else { return Err(GivenError::Other) }
         }
-        Err(SealedError::Form) => RecoveryKey::parse(text.expose("to read the recovery key in it"))
-            .map_err(|error| GivenError::Text(SealedError::Key(error)))?,
+        Err(SealedError::Form) => {
+            let key = RecoveryKey::parse(text.expose("to read the recovery key in it"));
+            (key.map_err(|error| GivenError::Text(SealedError::Key(error)))?, None)
+        }
         Err(other) => return Err(GivenError::Text(other)),
     };
     found.description.verify(&key.derive_keys("")).map_err(|_| GivenError::Unfit)?;
-    Ok(key)
+    Ok(Fitting { key, pins })
 }
 
 /// In which group of what was typed the mistake is, where that can be known.
@@ -198,9 +208,10 @@ fn mistyped(found: &Found, text: &SecretText, error: GivenError) -> Option<Group
 }
 
 /// Takes the recovery key that was given into the vault.
-async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, key: RecoveryKey) -> Result<Opened, End> {
-    let wrapped = make::admit(scene, &found.key_id, key).await?;
-    let opened = vault_key(scene, found, wrapped);
+async fn given(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found, fitting: Fitting) -> Result<Opened, End> {
+    let wrapped = make::admit(scene, &found.key_id, fitting.key).await?;
+    let pins = fitting.pins.map(NamedStore::known);
+    let opened = VaultKey { pins, ..vault_key(scene, found, wrapped) };
     // On the disk before anything is asked: the answer may come to a background that was started anew.
     let given = |record: &mut AccountRecord| {
         record.opened = Some(opened.clone());

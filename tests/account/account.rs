@@ -53,7 +53,8 @@ use crate::{
 };
 
 /// The process died.
-struct Died;
+#[derive(Debug)]
+pub(crate) struct Died;
 
 /// In milliseconds.
 const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
@@ -190,6 +191,12 @@ impl Account {
         let trace = self.trace();
         let requests = trace.iter().filter_map(|effect| effect.strip_prefix("http "));
         requests.flat_map(|names| names.trim_end_matches(" PUT ").split('+').map(str::to_owned)).collect()
+    }
+
+    /// A record on this browser's disk.
+    pub(crate) async fn stored(&self, key: &str) -> Option<String> {
+        use keystead_core::store::Store;
+        self.driver.store.get(key).await.unwrap()
     }
 
     /// The log.
@@ -411,7 +418,7 @@ impl Account {
         UnixMillis(self.now.get().saturating_add_signed(self.off.get()))
     }
 
-    async fn drive<'a, T, F: Future<Output = T> + 'a>(&self, flow: impl FnOnce(Io) -> F) -> Result<T, Died> {
+    pub(crate) async fn drive<'a, T, F: Future<Output = T> + 'a>(&self, flow: impl FnOnce(Io) -> F) -> Result<T, Died> {
         let mut run = Run::start(self.time(), flow);
         loop {
             match run.step() {

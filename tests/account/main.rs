@@ -11,6 +11,7 @@ mod element;
 mod foreign;
 mod gnupg;
 mod interrupted;
+mod pins;
 mod restore;
 mod restore_crash;
 mod roster;

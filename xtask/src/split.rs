@@ -31,7 +31,7 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and beginnings of paths in them.
-const OWN: [(&str, &str); 10] = [
+const OWN: [(&str, &str); 12] = [
     ("keystead_core", "::gnupg::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
@@ -42,10 +42,16 @@ const OWN: [(&str, &str); 10] = [
     ("keystead_core", "::rotate::replace::"),
     ("keystead_extension", "::pins::perform"),
     ("keystead_extension", "::pins::work"),
+    ("keystead_extension", "::sharing::share"),
+    ("keystead_extension", "::sharing::work"),
 ];
-/// Of those, what is needed all the same: comparing what is told of people, also where that is nothing.
-const NOT_LATER: [(&str, &str); 2] =
-    [("keystead_core", "::pins::view::PersonView as core"), ("keystead_core", "::pins::audit::OwnDevice as core")];
+/// Of those, what is needed all the same: comparing what is told of people, also where that is nothing, and what an account's
+/// record has of the store.
+const NOT_LATER: [(&str, &str); 3] = [
+    ("keystead_core", "::pins::view::PersonView as core"),
+    ("keystead_core", "::pins::audit::OwnDevice as core"),
+    ("keystead_core", "::pins::shared::named::"),
+];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
 

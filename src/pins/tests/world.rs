@@ -15,12 +15,12 @@ use crate::{
         Answer, Effect, HttpRequest, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand, Target,
         TransportError,
     },
-    error::Coded,
+    error::{Code, Coded},
     ident::{DeviceId, Origin, RoomId, UserId},
     identity::{PublicKey, derive_public, sign_json},
     matrix::base64,
     openpgp::{SecretCertificate, sign_detached},
-    pins::{Book, Contact, Decision, PersonView, decide, gate, look, settle},
+    pins::{Book, Contact, Decision, PersonView, ask_again, decide, gate, look, settle, shared::SharedPin},
     policy::{Pins, Policy},
     secret::SecretBytes,
     signed::{Roster, Written},
@@ -296,6 +296,14 @@ impl World {
                 |verdicts| verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect(),
             )
         })
+    }
+
+    /// Another browser of the owner's knows this.
+    pub(super) fn hears(&mut self, pin: &SharedPin) {
+        let (pins, pin) = (self.pins.clone(), std::slice::from_ref(pin));
+        let moved = self.run(async |io, book| book.as_mut().unwrap().take_all(io, pin).await.unwrap());
+        assert!(self.people().iter().all(|person| person.code != Code::PinDevice), "before anybody has looked");
+        self.run(async |io, book| ask_again(io, book.as_mut().unwrap(), &pins, &moved).await.unwrap());
     }
 
     /// This browser proves the owner's identity.

@@ -23,6 +23,7 @@ pub fn recovery_message() -> Result<String, JsError> {
         user_id: UserId::parse("@ann:example.org")?,
         key_id: KeyId::parse("bkH4cJ1yGZqX7eWmTn0uRs5vDa2fLo9P")?,
         master_key: PublicKey::parse(MASTER_KEY)?,
+        pins: None,
     };
     let text = names.to_text(&RecoveryKey::make_random()?);
     Ok(text.expose("nobody's recovery key, to be sealed by two programs").to_owned())

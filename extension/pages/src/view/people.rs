@@ -4,10 +4,11 @@ use keystead_core::{
     ident::{Origin, UserId},
     identity::PublicKey,
     pins::{Decision, Happened, HistoryLine, OwnDevice, PersonView, Severity, Standing},
-    status::{PageRequest, Status},
+    status::{DeploymentView, PageRequest, Status},
 };
 use wasm_bindgen_futures::spawn_local;
 
+use super::headline::Tone;
 use crate::{
     browser::{self, Bell},
     dom::{El, button, el},
@@ -131,6 +132,23 @@ pub(crate) fn devices(at: usize, origin: &Origin, account: &UserId, devices: &[O
     )
 }
 
+/// What is wrong with what the person's browsers share, until that was read.
+pub(super) fn shared(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
+    let ((code, since), account) = (shown.shared?, shown.account.clone()?);
+    let (origin, bell) = (shown.origin.clone(), bell.clone());
+    let read = button(&format!("shared-read-{at}"), &Msg("compromised_read").text(), move || {
+        let request = PageRequest::SharedRead { origin: origin.clone(), account: account.clone() };
+        let bell = bell.clone();
+        spawn_local(async move {
+            // The answer is the status, and the bell asks for it again anyway.
+            let _ = browser::ask::<Status>(&request).await;
+            bell.ring();
+        });
+    });
+    let when = el("p").class("small").text(&Msg("problem_at").with(&[&text::moment(since)]));
+    Some(super::problem(code, Tone::Bad).child(when).child(el("div").class("buttons").child(read)))
+}
+
 /// A key as people compare it: groups of four letters.
 fn grouped(key: &PublicKey) -> String {
     let key: Vec<char> = key.to_base64().chars().collect();
@@ -151,6 +169,12 @@ fn history(lines: &[HistoryLine]) -> El {
             Happened::Kept => Msg("pins_event_kept").text(),
             Happened::Asked => Msg("pins_event_asked").text(),
             Happened::Withdrawn => Msg("pins_event_withdrawn").text(),
+            Happened::SeenElsewhere => Msg("pins_event_seen_elsewhere").text(),
+            Happened::AcceptedElsewhere => Msg("pins_event_accepted_elsewhere").text(),
+            Happened::ComparedElsewhere => Msg("pins_event_compared_elsewhere").text(),
+            Happened::KeptElsewhere => Msg("pins_event_kept_elsewhere").text(),
+            Happened::WithdrawnElsewhere => Msg("pins_event_withdrawn_elsewhere").text(),
+            Happened::ResetElsewhere => Msg("pins_event_reset_elsewhere").text(),
             Happened::Withheld => Msg("pins_event_withheld").text(),
             Happened::Released => Msg("pins_event_released").text(),
         };

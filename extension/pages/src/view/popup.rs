@@ -177,6 +177,7 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
     }
     card = card.child(buttons(at, shown, hosts, bell));
     if let Some(account) = &shown.account {
+        card = card.children(super::people::shared(at, shown, bell));
         card = card.children(people(at, &shown.origin, account, &shown.people, bell));
     }
 

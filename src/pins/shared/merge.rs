@@ -1,0 +1,178 @@
+//! What the store says, and what this browser knows: one goes into the other, and what the store lacks is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    entry::SharedPin,
+    local::{Known, Trouble},
+    read::{Chunk, MAX_CHUNKS, Read},
+};
+use crate::{
+    effect::Io,
+    error::Code,
+    ident::UserId,
+    matrix::{base64, homeserver::Stop},
+    pins::{book::Book, record::PeerRecord},
+};
+
+/// How long the text of a chunk is at most, in bytes: encrypted and in base64 it is below 50,000, which every homeserver
+/// takes.
+const MAX_TEXT: usize = 36_000;
+
+/// A chunk that is to be written.
+pub(super) struct Wanted {
+    pub(super) index: usize,
+    pub(super) text: String,
+    /// The hash of it.
+    pub(super) content: String,
+}
+
+/// What there is to be written, and what is known of the rest.
+pub struct Merged {
+    pub(super) read: Read,
+    pub(super) writes: Vec<Wanted>,
+    /// The chunks as they are, but those that are written.
+    pub(super) known: BTreeMap<usize, Known>,
+    pub(super) of: usize,
+    /// The number of the last entry of the log that is in it.
+    pub(super) heard: u64,
+    /// People of whom another identity is pinned now, and who were not given a room key: they are to be looked at again.
+    pub moved: BTreeSet<UserId>,
+}
+
+impl Book {
+    /// Takes the store in, and says what it lacks. Asks nobody but the browser's own storage.
+    ///
+    /// # Errors
+    /// [`Stop`] where that fails, or nothing more goes into a store.
+    pub async fn share(&mut self, io: &Io, read: Read) -> Result<Merged, Stop> {
+        // What is known of oneself is proven in each browser, and not by hearsay.
+        let owner = self.owner().clone();
+        let whole = read.trouble.is_some() || read.head.is_none() || read.local.heard > self.log.end();
+        let mut of = read.head.as_ref().map_or(read.local.chunks.len().max(1), |head| head.content.chunks.len());
+        let news = |user: &&UserId| whole || self.log.last_of(user) > read.local.heard;
+        let news = self.log.people().filter(news).filter(|user| **user != owner);
+        let mut touched: BTreeSet<usize> = news.map(|user| read.key.place(user, of)).collect();
+        touched.extend(read.chunks.keys().copied().filter(|index| *index < of));
+        if whole {
+            touched.extend(0..of);
+        }
+
+        let theirs = read.chunks.values().flat_map(|chunk| &chunk.people);
+        let theirs: Vec<SharedPin> = theirs.filter(|pin| pin.user != owner && !pin.is_empty()).cloned().collect();
+        let moved = self.take_all(io, &theirs).await?;
+
+        let mut heard = self.log.end();
+        let mut texts = self.texts(io, &read, of, &touched).await?;
+        while texts.values().any(|text| text.len() > MAX_TEXT) {
+            // Everybody's place is another one then.
+            of *= 2;
+            if of > MAX_CHUNKS {
+                return Err(Stop { code: Code::PinShared, not_before: None });
+            }
+            texts = self.texts(io, &read, of, &(0..of).collect()).await?;
+            // Reading a record may note that it was lost.
+            heard = self.log.end();
+        }
+        let grown = read.head.as_ref().is_none_or(|head| head.content.chunks.len() != of);
+        let mut known = known(&read);
+        let mut writes = Vec::new();
+        for (index, text) in texts {
+            let content = hash(&text);
+            let same = known.get(&index).is_some_and(|known| known.content == content);
+            if whole || grown || !same {
+                known.remove(&index);
+                writes.push(Wanted { index, text, content });
+            }
+        }
+        Ok(Merged { read, writes, known, of, heard, moved })
+    }
+
+    /// Takes in what others know of these people.
+    pub(in crate::pins) async fn take_all(&mut self, io: &Io, theirs: &[SharedPin]) -> Result<BTreeSet<UserId>, Stop> {
+        self.load(io, theirs.iter().map(|pin| &pin.user)).await?;
+        let now = io.now();
+        let mut moved = BTreeSet::new();
+        for pin in theirs {
+            let first_seen = pin.sight.map_or(now, |sight| sight.at.min(now));
+            let record = self.records.entry(pin.user.clone());
+            let record = record.or_insert_with(|| PeerRecord::new(pin.user.clone(), first_seen));
+            let taken = record.take(pin, now);
+            if taken.moved && !record.withheld.is_empty() {
+                moved.insert(pin.user.clone());
+            }
+            if taken.changed {
+                self.note(&pin.user, taken.told.into_iter(), now)?;
+            }
+        }
+        self.save(io).await?;
+        Ok(moved)
+    }
+
+    /// What these chunks are to say, of so many.
+    async fn texts(
+        &mut self,
+        io: &Io,
+        read: &Read,
+        of: usize,
+        touched: &BTreeSet<usize>,
+    ) -> Result<BTreeMap<usize, String>, Stop> {
+        let people: Vec<UserId> = self
+            .log
+            .people()
+            .filter(|user| **user != *self.owner() && touched.contains(&read.key.place(user, of)))
+            .cloned()
+            .collect();
+        self.load(io, people.iter()).await?;
+        // What was lost is noted.
+        self.save(io).await?;
+        let mut chunks: BTreeMap<usize, Vec<SharedPin>> = touched.iter().map(|index| (*index, Vec::new())).collect();
+        for user in &people {
+            let pin = self.records.get(user).map(PeerRecord::shared).filter(|pin| !pin.is_empty());
+            if let (Some(pin), Some(chunk)) = (pin, chunks.get_mut(&read.key.place(user, of))) {
+                chunk.push(pin);
+            }
+        }
+        Ok(chunks.into_iter().map(|(index, people)| (index, text(&people))).collect())
+    }
+}
+
+impl Merged {
+    /// Is there nothing to be written?
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    pub(super) const fn trouble(&self) -> Option<Trouble> {
+        self.read.trouble
+    }
+}
+
+/// The chunks that are as the head lists them, and what they say.
+fn known(read: &Read) -> BTreeMap<usize, Known> {
+    let Some(head) = &read.head else { return BTreeMap::new() };
+    let content = |index: usize, listed: &super::read::Listed| match read.chunks.get(&index) {
+        Some(Chunk { hash: there, people, .. }) if *there == listed.hash => Some(hash(&text(people))),
+        Some(_) => None,
+        None => {
+            read.local.chunks.get(index).filter(|known| known.hash == listed.hash).map(|known| known.content.clone())
+        }
+    };
+    let known = |(index, listed): (usize, &super::read::Listed)| {
+        let content = content(index, listed)?;
+        Some((index, Known { counter: listed.counter, hash: listed.hash.clone(), content }))
+    };
+    head.content.chunks.iter().enumerate().filter_map(known).collect()
+}
+
+fn text(people: &[SharedPin]) -> String {
+    serde_json::to_string(people).unwrap_or_default()
+}
+
+/// SHA-256, in base64 without padding.
+pub(super) fn hash(text: &str) -> String {
+    base64::encode_unpadded(&Sha256::digest(text))
+}

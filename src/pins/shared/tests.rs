@@ -1,0 +1,373 @@
+//! The store between several browsers of one person and a homeserver that keeps, loses, mixes or brings back what it likes.
+
+mod world;
+
+use std::{collections::BTreeSet, time::Instant};
+
+use super::{Outcome, Shared, Trouble};
+use crate::pins::Happened;
+use world::{Browser, Server, key, user};
+
+/// Two browsers that share somebody whom the first has seen.
+fn two() -> (Server, Browser, Browser) {
+    let server = Server::new();
+    let (mut one, mut other) = (server.browser(), server.browser());
+    one.sees("@bob:a", 1);
+    assert_eq!(one.shares(), Some(Shared::Same));
+    assert_eq!(other.shares(), Some(Shared::Same));
+    (server, one, other)
+}
+
+#[test]
+fn what_one_browser_sees_and_decides_the_other_knows() {
+    let (server, mut one, mut other) = two();
+    assert_eq!(other.pinned("@bob:a"), Some(key(1)));
+    assert_eq!(other.history("@bob:a"), [Happened::SeenElsewhere]);
+    assert_eq!(other.record("@bob:a").first_seen, one.record("@bob:a").first_seen, "the first sight is the older one");
+
+    one.sees("@bob:a", 2);
+    assert!(one.is_held("@bob:a"));
+    one.accepts("@bob:a", true);
+    one.shares();
+    let writes = server.writes();
+    other.shares();
+    assert_eq!(other.pinned("@bob:a"), Some(key(2)));
+    assert!(other.record("@bob:a").identity.unwrap().compared);
+    assert_eq!(other.history("@bob:a"), [Happened::SeenElsewhere, Happened::ComparedElsewhere]);
+    assert_eq!(server.writes(), writes, "who has nothing to add writes nothing");
+
+    other.withdraws("@bob:a");
+    other.shares();
+    one.shares();
+    assert_eq!(one.pinned("@bob:a"), Some(key(1)), "the newer decision beats the older");
+    assert!(one.is_held("@bob:a"), "what is published is measured by it");
+    assert_eq!(one.history("@bob:a").iter().rev().nth(1), Some(&Happened::WithdrawnElsewhere));
+    assert_eq!((one.trouble(), other.trouble()), (None, None));
+}
+
+#[test]
+fn a_decision_beats_an_observation_and_the_older_sight_is_the_pin() {
+    let server = Server::new();
+    let (mut one, mut other) = (server.browser(), server.browser());
+    one.sees("@bob:a", 1);
+    server.wait(1000);
+    other.sees("@bob:a", 2);
+    one.shares();
+    other.shares();
+    assert_eq!(other.pinned("@bob:a"), Some(key(1)), "seen first, there");
+    assert!(other.is_held("@bob:a"), "and what is published here is a change");
+    let history = other.history("@bob:a");
+    assert!(history.contains(&Happened::Seen(crate::error::Code::PinIdentity)), "{history:?}");
+    one.shares();
+    assert_eq!(one.pinned("@bob:a"), Some(key(1)));
+    assert!(!one.is_held("@bob:a"));
+
+    // Held back there on purpose; a third one saw another identity before anybody, on a clock that is wrong.
+    other.keeps("@bob:a");
+    other.shares();
+    let mut third = server.browser();
+    third.off = -1_000_000;
+    third.sees("@bob:a", 3);
+    third.shares();
+    assert_eq!(third.pinned("@bob:a"), Some(key(1)), "a decision beats an observation");
+    assert_eq!(third.record("@bob:a").decided.unwrap().outcome, Outcome::Kept);
+    one.shares();
+    assert_eq!(one.pinned("@bob:a"), Some(key(1)));
+    assert_eq!(one.record("@bob:a").sight.unwrap().master, key(3), "the first sight is not lost");
+}
+
+#[test]
+fn nothing_happens_where_it_must_not() {
+    let server = Server::new();
+    let mut browser = server.browser();
+    browser.sees("@bob:a", 1);
+    browser.pins.share = Some(false);
+    assert_eq!(browser.shares(), None, "the policy does not want it");
+    browser.pins.share = None;
+    server.put("m.secret_storage.default_key", Some(serde_json::json!({ "key": "theirs" })));
+    assert_eq!(browser.shares(), None, "foreign");
+    server.put("m.secret_storage.default_key", Some(serde_json::json!({})));
+    assert_eq!(browser.shares(), None, "switched off");
+    let mut unproven = server.browser();
+    unproven.change_key(|key| key.proven_at = None);
+    assert_eq!(unproven.shares(), None, "not complete");
+    let mut logged_out = server.browser();
+    logged_out.change_key(|key| key.wrapped = None);
+    assert_eq!(logged_out.shares(), None, "logged out");
+    assert_eq!(server.writes(), 0);
+}
+
+/// What a homeserver does to a store that a browser knows → what that is.
+#[test]
+fn every_way_to_put_it_back_is_told_and_put_right_once() {
+    type Attack = fn(&Server, &std::collections::BTreeMap<String, serde_json::Value>);
+    let attacks: [(&str, Trouble, Attack); 10] = [
+        ("an older state", Trouble::Older, |server, old| server.put_back(old, |_| true)),
+        ("an older head", Trouble::Older, |server, old| server.put_back(old, |kind| kind == super::HEAD)),
+        ("an older chunk", Trouble::Damaged, |server, old| server.put_back(old, |kind| kind != super::HEAD)),
+        ("the head is gone", Trouble::Gone, |server, _| server.put(super::HEAD, None)),
+        ("the head is empty", Trouble::Gone, |server, _| server.put(super::HEAD, Some(serde_json::json!({})))),
+        ("the key is gone", Trouble::Gone, |server, _| server.put(super::KEY, None)),
+        ("all is gone", Trouble::Gone, |server, _| {
+            server.kinds().iter().filter(|kind| kind.starts_with(super::HEAD)).for_each(|kind| server.put(kind, None));
+        }),
+        ("the head is altered", Trouble::Damaged, |server, _| {
+            let mut head = server.get(super::HEAD).unwrap();
+            head["counter"] = 1000.into();
+            server.put(super::HEAD, Some(head));
+        }),
+        ("what no browser writes", Trouble::Damaged, |server, _| {
+            server.put(super::HEAD, Some(serde_json::json!({ "version": "9" })));
+        }),
+        ("the key is another one", Trouble::Gone, |server, _| {
+            let mut secret = server.get(super::KEY).unwrap();
+            secret["encrypted"][world::KEY_ID]["mac"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into();
+            server.put(super::KEY, Some(secret));
+        }),
+    ];
+    for (name, expected, attack) in attacks {
+        let (server, mut one, mut other) = two();
+        let old = server.documents();
+        one.sees("@carol:a", 5);
+        one.shares();
+        other.shares();
+        attack(&server, &old);
+        one.looks_at_all();
+        one.shares();
+        assert_eq!(one.trouble(), Some(expected), "{name}");
+        assert_eq!(one.events(), [expected], "{name}: the log knows");
+        // Put right: whoever comes next is told nothing, and knows everything.
+        one.shares();
+        assert_eq!(one.events(), [expected], "{name}: told once");
+        let mut third = server.browser();
+        third.shares();
+        assert_eq!((third.pinned("@bob:a"), third.pinned("@carol:a")), (Some(key(1)), Some(key(5))), "{name}");
+        assert_eq!(third.trouble(), None, "{name}");
+        other.shares();
+        assert_eq!(other.trouble(), None, "{name}: what was put right is no trouble for others");
+        one.reads_trouble();
+        one.shares();
+        assert_eq!((one.trouble(), one.events().len()), (None, 1), "{name}");
+    }
+}
+
+#[test]
+fn chunks_cannot_be_mixed() {
+    let server = Server::new();
+    let mut one = server.browser();
+    (0..1500).for_each(|number| one.knows(&format!("@person{number}:example.org"), 1));
+    one.save();
+    one.shares();
+    let kinds: Vec<_> = server.kinds().into_iter().filter(|kind| kind.starts_with("io.keystead.pins.")).collect();
+    assert!(kinds.len() > 4, "{kinds:?}");
+    let old = server.documents();
+    let (a, b) = (server.get("io.keystead.pins.0"), server.get("io.keystead.pins.1"));
+    server.put("io.keystead.pins.0", b.clone());
+    server.put("io.keystead.pins.1", a);
+    assert_eq!(one.looks_at_all().shares(), Some(Shared::Same));
+    assert_eq!(one.trouble(), Some(Trouble::Damaged), "swapped");
+    one.reads_trouble();
+    server.put("io.keystead.pins.1", None);
+    one.looks_at_all().shares();
+    assert_eq!(one.trouble(), Some(Trouble::Damaged), "one is missing");
+    one.reads_trouble();
+    server.put("io.keystead.pins.2", old.get("io.keystead.pins.2").cloned());
+    one.looks_at_all().shares();
+    assert_eq!(one.trouble(), Some(Trouble::Damaged), "one of an older state");
+
+    // Of another account.
+    let other = Server::of("@ann:other");
+    let mut theirs = other.browser();
+    theirs.sees("@eve:a", 9);
+    theirs.shares();
+    one.reads_trouble();
+    for kind in [super::HEAD, "io.keystead.pins.0"] {
+        server.put(kind, other.get(kind));
+    }
+    one.looks_at_all().shares();
+    assert_eq!(one.trouble(), Some(Trouble::Damaged), "another account's");
+    assert_eq!(one.pinned("@eve:a"), None);
+}
+
+#[test]
+fn whoever_can_know_of_a_store_notices_that_it_is_hidden() {
+    let (server, one, _) = two();
+    let id = one.store_id();
+    server.kinds().iter().filter(|kind| kind.starts_with(super::HEAD)).for_each(|kind| server.put(kind, None));
+    // Somebody opened a sealed recovery in a browser that has seen nothing yet.
+    let mut told = server.browser();
+    told.is_told_of(&id);
+    told.shares();
+    assert_eq!(told.trouble(), Some(Trouble::Gone));
+    // What it made is another store, which the first one does not take for its own.
+    let mut one = one;
+    one.shares();
+    assert_eq!(one.trouble(), Some(Trouble::Other));
+    assert_eq!(one.pinned("@bob:a"), Some(key(1)), "nothing is lost");
+    // Without having opened one, nobody can know.
+    let server = Server::new();
+    let mut untold = server.browser();
+    untold.shares();
+    assert_eq!(untold.trouble(), None);
+}
+
+#[test]
+fn a_sealed_recovery_names_the_store_before_it_is_there() {
+    let server = Server::new();
+    let mut maker = server.browser();
+    let id = maker.names_a_store();
+    maker.sees("@bob:a", 1);
+    maker.shares();
+    assert_eq!((maker.trouble(), maker.store_id()), (None, id.clone()));
+    let mut told = server.browser();
+    told.is_told_of(&id);
+    told.shares();
+    assert_eq!((told.trouble(), told.pinned("@bob:a")), (None, Some(key(1))));
+    // And comes back under its name, where a homeserver loses even the key.
+    server.kinds().iter().filter(|kind| kind.starts_with(super::HEAD)).for_each(|kind| server.put(kind, None));
+    told.shares();
+    assert_eq!((told.trouble(), told.store_id()), (Some(Trouble::Gone), id));
+}
+
+#[test]
+fn after_a_compromise_there_is_another_key_and_nobody_is_told() {
+    let (server, mut one, mut other) = two();
+    let before = one.store_id();
+    other.sees("@carol:a", 2);
+    other.shares();
+    // The recovery key is replaced, and another key of the store is made with it; the other browser opens the new one.
+    let named = one.names_a_store();
+    other.is_told_of(&named);
+    for _ in 0..2 {
+        one.shares();
+        other.shares();
+    }
+    assert_ne!(before, named);
+    assert_eq!((one.store_id(), other.store_id()), (named.clone(), named));
+    assert_eq!((one.trouble(), other.trouble()), (None, None));
+    assert_eq!(one.pinned("@carol:a"), Some(key(2)), "what lay under the old key is not lost");
+    let writes = server.writes();
+    one.shares();
+    assert_eq!(server.writes(), writes, "once");
+}
+
+#[test]
+fn a_writer_may_die_anywhere() {
+    let mut at = 0;
+    loop {
+        let (server, mut one, mut other) = two();
+        (0..300).for_each(|number| one.knows(&format!("@person{number}:example.org"), 1));
+        one.save();
+        let died = one.shares_and_dies_at(at);
+        let mut one = one.restarts();
+        other.looks_at_all().shares();
+        one.shares();
+        other.shares();
+        let mut third = server.browser();
+        third.shares();
+        for browser in [&one, &other, &third] {
+            assert_eq!(browser.trouble(), None, "at {at}");
+            assert_eq!(browser.pinned("@person7:example.org"), Some(key(1)), "at {at}");
+        }
+        if !died {
+            break;
+        }
+        at += 1;
+    }
+    assert!(at > 10, "{at}");
+}
+
+#[test]
+fn two_that_write_at_the_same_time_lose_nothing() {
+    // The other one writes all of its own before this effect of the one.
+    for at in 0..40 {
+        let (server, mut one, mut other) = two();
+        one.sees("@carol:a", 2);
+        other.sees("@dora:a", 3);
+        one.shares_while(at, || assert!(other.shares().is_some()));
+        for _ in 0..3 {
+            one.shares();
+            other.shares();
+        }
+        for browser in [&one, &other] {
+            assert_eq!(browser.trouble(), None, "at {at}");
+            let people: BTreeSet<_> = browser.people();
+            assert_eq!(people, ["@bob:a", "@carol:a", "@dora:a"].map(user).into(), "at {at}");
+        }
+        let writes = server.writes();
+        one.shares();
+        other.shares();
+        assert_eq!(server.writes(), writes, "at {at}: it comes to rest");
+    }
+}
+
+#[test]
+fn two_that_make_the_key_at_the_same_time_use_one() {
+    for at in 0..12 {
+        let server = Server::new();
+        let (mut one, mut other) = (server.browser(), server.browser());
+        one.sees("@bob:a", 1);
+        other.sees("@carol:a", 2);
+        one.shares_while(at, || other.shares_to_the_key());
+        for _ in 0..3 {
+            other.shares();
+            one.shares();
+        }
+        assert_eq!(one.store_id(), other.store_id(), "at {at}");
+        assert_eq!((one.trouble(), other.trouble()), (None, None), "at {at}");
+        assert_eq!((one.pinned("@carol:a"), other.pinned("@bob:a")), (Some(key(2)), Some(key(1))), "at {at}");
+    }
+}
+
+#[test]
+fn a_homeserver_that_is_late_or_away_is_no_trouble() {
+    let (server, mut one, _) = two();
+    let old = server.documents();
+    one.sees("@carol:a", 5);
+    one.shares();
+    server.is_late(old, 2);
+    one.looks_at_all().shares();
+    assert_eq!((one.trouble(), one.events().len()), (None, 0));
+    server.is_away(true);
+    assert_eq!(one.shares_or_stops(), Err("KS-NET-UNREACHABLE"));
+    server.is_away(false);
+    assert_eq!((one.shares(), one.trouble()), (Some(Shared::Same), None));
+}
+
+#[test]
+fn five_thousand_people() {
+    let server = Server::new();
+    let (mut one, mut other) = (server.browser(), server.browser());
+    (0..5000).for_each(|number| one.knows(&format!("@firstname.lastname{number}:matrix.example.org"), 1));
+    one.save();
+    let begun = Instant::now();
+    assert_eq!(one.shares(), Some(Shared::Same));
+    let written = begun.elapsed();
+    let sizes: Vec<_> = server
+        .documents()
+        .iter()
+        .filter(|(kind, _)| kind.starts_with(super::HEAD))
+        .map(|(_, content)| content.to_string().len())
+        .collect();
+    let (largest, all) = (*sizes.iter().max().unwrap(), sizes.iter().sum::<usize>());
+    assert!(largest < 50_000, "{largest}");
+    let begun = Instant::now();
+    assert_eq!(other.shares(), Some(Shared::Same));
+    let taken = begun.elapsed();
+    assert_eq!(other.people().len(), 5000);
+    let (writes, bytes) = (server.writes(), server.bytes());
+    one.sees("@new.colleague:matrix.example.org", 4);
+    let begun = Instant::now();
+    one.shares();
+    let added = begun.elapsed();
+    let (writes, bytes) = (server.writes() - writes, server.bytes() - bytes);
+    assert_eq!(writes, 2, "one chunk and the head");
+    assert!(bytes < 60_000, "{bytes}");
+    other.shares();
+    assert_eq!(other.pinned("@new.colleague:matrix.example.org"), Some(key(4)));
+    println!(
+        "5,000 people: {} documents, {all} bytes, the largest {largest}; written in {written:?}, taken over in {taken:?}; \
+         one more: {bytes} bytes in {added:?}",
+        sizes.len()
+    );
+}
