@@ -29,6 +29,7 @@ const build = async (record) => {
   policy.content = record.csp;
   root.querySelector("head").prepend(policy);
   const places = [...root.querySelectorAll("script[data-place]")];
+  served.disconnect();
   document.documentElement.replaceWith(root);
   watchWorkers(record, await workers);
   if (record.import_map) places[0]?.before(make({ type: "importmap", text: record.import_map, async: false }, record));

@@ -15,6 +15,9 @@ if (isHtml) {
   document.documentElement.prepend(head);
   head.remove();
 } else window.stop();
+// It is not shown either while the record is on its way, nor where there is none.
+const served = new window.MutationObserver(() => document.documentElement?.replaceChildren());
+if (isHtml) served.observe(document, { childList: true, subtree: true });
 
 const { Blob, DOMException, DOMParser, Map, MessageEvent, Promise, Proxy, Request, Response, String, TypeError, URL } = window;
 const { defineProperty, getOwnPropertyDescriptor, hasOwn } = Object;

@@ -9,7 +9,13 @@ pub(crate) mod hold;
 pub(crate) mod refusals;
 pub(crate) mod views;
 
-use std::{cell::RefCell, collections::BTreeMap, future::Future, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::Future,
+    rc::Rc,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use keystead_core::{
@@ -63,6 +69,8 @@ extern "C" {
 pub(crate) struct Guard {
     sites: RefCell<BTreeMap<Origin, Site>>,
     documents: RefCell<documents::Documents>,
+    /// How often a tab was led to the page that explains a refusal, or the person tried again.
+    explained: Cell<u32>,
     /// Whose IT is being told something, and whether there is more to tell.
     telling: RefCell<BTreeMap<Origin, bool>>,
 }

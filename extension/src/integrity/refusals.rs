@@ -57,11 +57,17 @@ pub(crate) async fn note(state: &Rc<State>, origin: &Origin, refused: RefusalVie
 async fn explain(state: &Rc<State>, origin: &Origin, tab: u32) {
     let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("origin", origin.as_str()).finish();
     let page = format!("pages/page.html#refused?{query}");
+    let mine = state.guard.explained.get() + 1;
+    state.guard.explained.set(mine);
     webextension::go_to_own(tab, &page).await;
     let (state, origin) = (Rc::clone(state), origin.clone());
     spawn_local(async move {
         for _ in 0..OVERTAKEN {
             clock::sleep(LOOK_AGAIN).await;
+            // The person tried again meanwhile, or something else was refused.
+            if state.guard.explained.get() != mine {
+                return;
+            }
             let place = (i32::try_from(tab).unwrap_or(-1), 0);
             let refused = state.guard.documents.borrow().is_refused(place);
             let Some(deployment) = pages::deployment(&state, &origin).filter(|_| refused) else { return };
@@ -173,6 +179,7 @@ pub(crate) async fn open(state: &Rc<State>, origin: &Origin, tab: Option<i32>) -
 
 /// The person tries again: what was refused is forgotten, and told anew if it is still so.
 pub(crate) async fn forget(state: &Rc<State>, origin: &Origin) {
+    state.guard.explained.set(state.guard.explained.get() + 1);
     change(state, origin, |site| site.refusals.clear());
     let _ = super::tell_clear(origin.as_str()).await;
     super::keep(state, origin).await;
