@@ -66,11 +66,6 @@ const hold = async (details, enforced) => {
   };
   // Closed without a word written, it is an empty answer.
   filter.onstop = () => judge(filter, details, parts, enforced).catch(() => filter.close());
-  // Without its filter an answer would be used as it comes: such a request goes no further than its headers.
-  filter.onerror = () => {
-    const answer = answers.get(details.requestId);
-    if (answer) answer.unheld = true;
-  };
   return {};
 };
 
@@ -104,7 +99,6 @@ const received = async (details) => {
   const { requestId, statusCode, type } = details;
   const shown = FRAMES.includes(type) || type === "script";
   if (!mode || !(shown || answers.has(requestId))) return {};
-  if (mode === "enforce" && answers.get(requestId)?.unheld) return { cancel: true };
   answers.set(requestId, { status: statusCode, headers: details.responseHeaders });
   if (mode !== "enforce") return {};
   const core = await background();

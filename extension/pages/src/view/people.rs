@@ -41,7 +41,7 @@ fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell:
         let problem = format!("{} {}", Msg("pins_roster_problem").text(), text::sentence(problem));
         card = card.child(el("p").class("small").text(&problem));
     }
-    let fresh = Msg(if shown.old_code.is_some() { "pins_new_code" } else { "pins_code" });
+    let fresh = if shown.old_code.is_some() { Msg("pins_new_code") } else { Msg("pins_code") };
     for (label, code) in [(Msg("pins_old_code"), &shown.old_code), (fresh, &shown.new_code)] {
         if let Some(code) = code {
             card = card.child(keyed(&label.text(), code));
