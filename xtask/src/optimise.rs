@@ -22,7 +22,7 @@ const WASM_FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 /// What the compiler made of loops and branches is done anew, which is smaller.
-const SMALLER: [&str; 6] = ["--flatten", "--rereloop", "-Oz", "-Oz", "--strip-debug", "--strip-producers"];
+const SMALLER: [&str; 7] = ["--flatten", "--rereloop", "-Oz", "-Oz", "-Oz", "--strip-debug", "--strip-producers"];
 /// Puts functions into the order of their names, and takes these away.
 const REORDER: [&str; 2] = ["--reorder-functions-by-name", "--strip-debug"];
 /// How many results are remembered: those of a few versions of background and pages.

@@ -31,12 +31,10 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and beginnings of paths in them.
-const OWN: [(&str, &str); 12] = [
+const OWN: [(&str, &str); 10] = [
     ("keystead_core", "::gnupg::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
-    ("keystead_core", "::rotate::clear::"),
-    ("keystead_core", "::rotate::compromise::"),
     ("keystead_core", "::rotate::decide::"),
     ("keystead_core", "::rotate::documents::"),
     ("keystead_core", "::rotate::replace::"),
