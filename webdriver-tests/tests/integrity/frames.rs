@@ -15,8 +15,8 @@ const WATCHED: Duration = Duration::from_secs(2);
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "in a frame: a document that is not as listed is not shown";
-    rows.add(kind, name, tampered_documents(company, kind));
-    rows.add(kind, "in a frame: a file that is not as listed does not run", tampered_files(company, kind));
+    rows.add_shared(kind, name, tampered_documents(company, kind));
+    rows.add_shared(kind, "in a frame: a file that is not as listed does not run", tampered_files(company, kind));
 }
 
 async fn tampered_documents(company: &Company, kind: BrowserKind) -> Result<()> {
