@@ -15,6 +15,26 @@ const LOGGED_IN: u64 = 8;
 const EMPTIED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Browser {
+    /// Opens an encrypted room as soon as the client is in it.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn show_room(&self, room_id: &str) -> Result<()> {
+        const JOINED: &str = r"
+            const [roomId] = arguments;
+            const room = page.mxMatrixClientPeg.get().getRoom(roomId);
+            return Boolean(room?.hasEncryptionStateEvent() && room.getMyMembership() === 'join');
+        ";
+        let joined = async || {
+            let joined = self.in_page(JOINED, vec![room_id.into()]).await?;
+            Ok((joined == true).then_some(()))
+        };
+        until("the room", PATIENCE, joined).await?;
+        self.in_page("page.location.hash = '#/room/' + arguments[0];", vec![room_id.into()]).await?;
+        self.find("header.mx_RoomHeader").await?;
+        Ok(())
+    }
+
     /// Types name and password into Element's login form, key by key, and sends it.
     ///
     /// # Errors

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use keystead_webdriver_tests::rows::Rows;
-use keystead_webdriver_tests::{Browser, BrowserKind, Company, Guarded, PATIENCE, until};
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, Guarded};
 use serde_json::json;
 
-use crate::scene::{Attack, Then, behave, guarded, note, shown, works};
+use crate::scene::{Attack, Then, behave, guarded, note, refused, shown, works};
 use crate::{documents, files};
 
 /// How long a frame is watched in which nothing is to happen.
@@ -66,16 +66,7 @@ async fn withstood(browser: &Browser, guarded: &Guarded, attack: Attack) -> Resu
     guarded.attack(attack.rules);
     browser.in_page(FRAME, vec![format!("{}/{}", guarded.url(), attack.path).into()]).await?;
     let told = match attack.then {
-        Then::Refused(codes) => {
-            let refused = until("a refusal", PATIENCE, async || {
-                let view = browser.integrity().await?;
-                let code = view["refusals"][0]["code"].as_str().map(str::to_owned);
-                code.map(Some).context("nothing was refused")
-            });
-            let code = refused.await?;
-            ensure!(codes.contains(&&*code), "refused with {code}");
-            code
-        }
+        Then::Refused(codes) => refused(browser, codes).await?,
         then => {
             let began = Instant::now();
             while began.elapsed() < WATCHED {

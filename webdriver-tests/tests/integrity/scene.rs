@@ -98,6 +98,18 @@ pub(crate) async fn wait_for_refusal(browser: &Browser) -> Result<()> {
     .await
 }
 
+/// Waits until something is refused, with one of these codes.
+pub(crate) async fn refused(browser: &Browser, codes: &[&str]) -> Result<String> {
+    let first = until("a refusal", PATIENCE, async || {
+        let view = browser.integrity().await?;
+        let code = view["refusals"][0]["code"].as_str().map(str::to_owned);
+        code.map(Some).context("nothing was refused")
+    });
+    let code = first.await?;
+    ensure!(codes.contains(&&*code), "refused with {code}");
+    Ok(code)
+}
+
 /// Runs attacks one after the other in one browser, and tells of each: the payloads that ran, what is painted, the code, the
 /// time.
 pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, cache: Cache, attacks: Vec<Attack>) -> Result<()> {
@@ -174,13 +186,7 @@ async fn withstand_one(browser: &Browser, guarded: &Guarded, attack: Attack) -> 
     };
     match then {
         Then::Refused(codes) => {
-            let refused = until("a refusal", PATIENCE, async || {
-                let view = browser.integrity().await?;
-                let code = view["refusals"][0]["code"].as_str().map(str::to_owned);
-                code.map(Some).context("nothing was refused")
-            });
-            let code = refused.await?;
-            ensure!(codes.contains(&&*code), "refused with {code}");
+            let code = refused(browser, codes).await?;
             wait_for_refusal(browser).await?;
             let card = format!("[data-code=\"{code}\"]");
             browser.find(&card).await.context("the page does not show the code")?;

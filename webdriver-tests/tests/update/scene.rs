@@ -166,20 +166,7 @@ impl Scene {
 
     /// Opens the room in Element.
     pub(crate) async fn show_room(&self) -> Result<()> {
-        const JOINED: &str = r"
-            const [roomId] = arguments;
-            const room = page.mxMatrixClientPeg.get().getRoom(roomId);
-            return Boolean(room?.hasEncryptionStateEvent() && room.getMyMembership() === 'join');
-        ";
-        let joined = async || {
-            let joined = self.browser.in_page(JOINED, vec![self.phone.room_id.as_str().into()]).await?;
-            Ok((joined == true).then_some(()))
-        };
-        until("the room", PATIENCE, joined).await?;
-        let go = "page.location.hash = '#/room/' + arguments[0];";
-        self.browser.in_page(go, vec![self.phone.room_id.as_str().into()]).await?;
-        self.browser.find("header.mx_RoomHeader").await?;
-        Ok(())
+        self.browser.show_room(&self.phone.room_id).await
     }
 
     /// Sends a message with a new key from the browser.
