@@ -109,7 +109,7 @@ const lookOut = () => {
     dispatcher.register(heard);
   });
   // A refreshed token, or a view that changed without an action, is seen a second later; sooner while Element comes up.
-  looking = [setInterval(look, 1000), setInterval(() => isComingUp() && look(), 50)];
+  looking = [setInterval(look, 1000), setInterval(() => isComingUp() && look(), 16)];
 };
 
 // Leaves the page as it was found.

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use futures_channel::oneshot;
 use keystead_core::{
-    bootstrap::{self, Outcome, Setup},
+    bootstrap::{self, Ahead, Outcome, Setup},
     error::Code,
     ident::{KeyId, Origin, UserId},
     pins::{OwnDevice, PersonView, Severity},
@@ -55,6 +55,8 @@ pub(crate) struct Live {
     given: Option<SecretText>,
     /// It is time to test the backup.
     pub(crate) drill_due: bool,
+    /// What was found out ahead of the next run.
+    pub(crate) ahead: Option<Ahead>,
     running: bool,
     /// A run is wanted.
     wanted: bool,
@@ -78,8 +80,20 @@ pub(crate) async fn go_on(state: &Rc<State>, page: u32, origin: &Origin) {
     match session {
         Some(Session { ready, unverified, .. }) if ready || unverified => run(state, origin).await,
         Some(Session { stuck: true, .. }) => glance(state, origin).await,
-        _ => {}
+        Some(_) => look_ahead(state, origin).await,
+        None => {}
     }
+}
+
+/// Finds out while Element comes up what the run will need.
+async fn look_ahead(state: &Rc<State>, origin: &Origin) {
+    if state.live(origin, |live| live.running || live.ahead.is_some()) {
+        return;
+    }
+    let Some(setup) = setup(state, origin, false, |session| !session.ready) else { return };
+    let user = setup.user_id.clone();
+    let ahead = Driver::new(state, origin, &user).run(|io| bootstrap::ahead(io, setup)).await;
+    state.live(origin, |live| live.ahead = ahead);
 }
 
 /// Says whose secret storage it is while Element waits for the person because of it.
@@ -113,7 +127,8 @@ async fn run(state: &Rc<State>, origin: &Origin) {
         } else if let Some(setup) = setup(state, origin, asked, |session| session.ready) {
             cover_pages(state, origin, false);
             let user = setup.user_id.clone();
-            let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run(io, setup)).await;
+            let ahead = state.live(origin, |live| live.ahead.take());
+            let outcome = Driver::new(state, origin, &user).run(|io| bootstrap::run_after(io, setup, ahead)).await;
             if outcome.progress.state == Stage::Complete {
                 drill::remind(state, origin, &user).await;
                 // The account's own identity is proven, and its devices may have keys.

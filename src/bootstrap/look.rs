@@ -245,12 +245,22 @@ async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
         account_data::get(user, sealed::ACCOUNT_DATA),
     ];
     requests.extend(DECLINED.iter().map(|(kind, _, _)| account_data::get(user, kind)));
-    requests.extend(secret_name::ALL.iter().map(|name| account_data::get(user, name)));
     let responses = scene.homeserver.send_all(requests).await?;
-    let [keys, backup, default_key, sealed, rest @ ..] = responses.as_slice() else {
+    let [keys, backup, default_key, sealed, declined @ ..] = responses.as_slice() else {
         return Err(End::Stop(crate::matrix::homeserver::Stop { code: Code::NetAnswer, not_before: None }));
     };
-    let (declined, secrets) = rest.split_at_checked(DECLINED.len()).unwrap_or((rest, &[]));
+    let keys = keys::read_query(keys)?;
+    let default_key: Option<Value> = account_data::read_get(default_key)?;
+    let has_identity = keys.master_keys.contains_key(user.as_str());
+    // Browsers ask six things at a time. An account that has an identity and no secret storage is what most first logins
+    // find; there nothing depends on what else there may be.
+    let secrets = match default_key.is_none() && has_identity {
+        true => Vec::new(),
+        false => {
+            let requests = secret_name::ALL.iter().map(|name| account_data::get(user, name));
+            scene.homeserver.send_all(requests.collect()).await?
+        }
+    };
     let mut said_no = false;
     for (response, (_, field, value)) in declined.iter().zip(DECLINED) {
         let document = account_data::read_get::<Map<String, Value>>(response)?;
@@ -263,12 +273,12 @@ async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
         present.push((name, entries.map(|e| e.keys().cloned().collect()).unwrap_or_default()));
     }
     Ok(Documents {
-        default_key: account_data::read_get(default_key)?,
+        default_key,
         declined: said_no,
         sealed: account_data::read_get(sealed)?.unwrap_or_default(),
         present,
         backup: backup::read_version(backup)?,
-        keys: keys::read_query(keys)?,
+        keys,
     })
 }
 

@@ -22,6 +22,7 @@
 //! takes up what it finds, so that any step can be the last one before a crash.
 
 mod adopt;
+mod ahead;
 pub mod login;
 pub mod logout;
 pub mod look;
@@ -52,6 +53,7 @@ use crate::{
     time::UnixMillis,
 };
 
+pub use ahead::{Ahead, ahead};
 use look::Found;
 use make::Place;
 use pause::Flow;
@@ -138,12 +140,17 @@ impl Scene<'_> {
 
 /// Runs a first set-up, or takes it up, or finds that there is nothing to do.
 pub async fn run(io: Io, setup: Setup) -> Outcome {
+    run_after(io, setup, None).await
+}
+
+/// The same, with what was found out ahead of it.
+pub async fn run_after(io: Io, setup: Setup, ahead: Option<Ahead>) -> Outcome {
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
     if let Some(outcome) = pause::held(&scene, Flow::SetUp).await {
         return outcome;
     }
     let mut progress = Progress::default();
-    let ended = steps(&scene, &mut progress).await;
+    let ended = steps(&scene, &mut progress, ahead).await;
     conclude(&scene, Flow::SetUp, progress, ended).await
 }
 
@@ -216,7 +223,11 @@ pub async fn glance(io: Io, setup: Setup) -> Option<Progress> {
 }
 
 /// Goes through the steps; says when the account is to be looked at again.
-async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<UnixMillis>, End> {
+async fn steps(
+    scene: &Scene<'_>,
+    progress: &mut Progress,
+    ahead: Option<Ahead>,
+) -> Result<Option<UnixMillis>, End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     let held = make::sweep(scene, &record).await?;
@@ -254,7 +265,10 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress) -> Result<Option<Unix
         None => {
             look::session_holds_secrets(scene).await?;
             scene.show(progress, StepName::Recipients).await;
-            let chosen = recipients::choose(scene, &mut record, progress).await?;
+            let chosen = match ahead.and_then(|ahead| ahead.chosen(scene)) {
+                Some(chosen) => chosen,
+                None => recipients::choose(scene, &mut record, progress).await?,
+            };
             scene.show(progress, StepName::Make).await;
             let master_key = *looked.published.identity.master();
             make::make(scene, &mut record, master_key, Place::of(&looked.found), chosen).await?
