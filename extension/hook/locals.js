@@ -4,13 +4,14 @@
 //
 // What the page's scripts could put something else in the place of is taken here, before any of them has run: who is
 // handed the port, or an event of it, could speak for us.
-const { Error, Promise, RegExp, Response, TypeError, URL, WeakMap, WeakRef } = window;
+const { Error, Promise, RegExp, Response, TextDecoder, TextEncoder, TypeError, URL, Uint8Array, WeakMap, WeakRef } = window;
 const { create, defineProperty, entries, fromEntries, hasOwn, keys } = Object;
 const { isArray } = Array;
 const { now } = Date;
-const { stringify } = JSON;
+const { parse, stringify } = JSON;
 const { fromCharCode: text } = String;
 const encode = window.btoa.bind(window);
+const digest = window.crypto.subtle?.digest.bind(window.crypto.subtle);
 const unescaped = window.decodeURIComponent;
 const [setTimeout, clearTimeout, setInterval, clearInterval] = [
   window.setTimeout,

@@ -40,13 +40,21 @@ pub(crate) async fn answer(state: Rc<State>, page: u32, origin: Origin, ask: Ask
     let Some(open) = open else { return };
     let session = if open <= MAX_OPEN { confirmed(&state, page, &who).await } else { None };
     let what = match what {
-        What::Observe { asked, answer } => {
+        What::Observe(answer) => {
             if let (Some(session), Some(_)) = (session, pins::settings(&state)) {
-                let asked = keystead_core::pins::asked(&asked);
-                let job = pins::Job::Observe { device: session.device_id, asked, answer };
+                let job = pins::Job::Observe(session.device_id, answer);
                 pins::enqueue(&state, &origin, &session.user_id, job);
             }
             return answered(&state, page, &id.into(), json!({}));
+        }
+        What::Known { digest } => {
+            let known = match session {
+                Some(session) => {
+                    pins::is_known(&state, &origin, &session.user_id, session.device_id, digest).await
+                }
+                None => false,
+            };
+            return answered(&state, page, &id.into(), json!({ "known": known }));
         }
         What::Used { room } => {
             if let Some(session) = session {
@@ -54,9 +62,9 @@ pub(crate) async fn answer(state: Rc<State>, page: u32, origin: Origin, ask: Ask
             }
             return answered(&state, page, &id.into(), json!({}));
         }
-        What::Send { body } => {
+        What::Send(sent) => {
             let message = match session {
-                Some(session) => pins::gate(&state, &origin, &session.user_id, body).await,
+                Some(session) => pins::gate(&state, &origin, &session.user_id, sent).await,
                 None => json!({ "refused": Code::NetToken.as_str() }),
             };
             return answered(&state, page, &id.into(), message);
@@ -121,7 +129,7 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
             answer
         }
         What::Get { name } => driver.run(|io| bridge::get(io, session, &name)).await,
-        What::Observe { .. } | What::Send { .. } | What::Used { .. } => Answer::Own,
+        What::Observe(_) | What::Known { .. } | What::Send(_) | What::Used { .. } => Answer::Own,
     }
 }
 

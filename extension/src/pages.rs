@@ -160,12 +160,11 @@ pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
     let known = state.pages.borrow().get(&page).map(|p| (p.origin.clone(), p.served.is_some()));
     let Some((origin, served)) = known else { return };
     // A list would be read as the parts of a message, and the relay knows those by their names.
-    if !message.is_object() {
-        return;
-    }
-    let Ok(parsed) = serde_json::from_value::<FromPage>(message.clone()) else {
-        if let (Some(id), Some(_)) = (message.get("id"), message.get("ask")) {
-            asks::refuse(state, page, id);
+    let Value::Object(message) = message else { return };
+    let asked = message.get("id").filter(|_| message.contains_key("ask")).cloned();
+    let Some(parsed) = FromPage::read(message) else {
+        if let Some(id) = asked {
+            asks::refuse(state, page, &id);
         }
         return;
     };

@@ -11,7 +11,7 @@ use keystead_core::{
     ident::{DeviceId, Origin, RoomId, UserId},
     matrix::homeserver::Stop,
     pins::{
-        self, Book, Contact, Decision, OwnDevice, PersonView,
+        self, Answered, Book, Decision, OwnDevice, Passage, PersonView, Sent,
         shared::{Merged, Read},
     },
     policy::Pins,
@@ -24,21 +24,16 @@ use crate::{adapter::clock, background::State, deployment, driver::Driver, pages
 
 /// Something to do with the pins of an account.
 pub(crate) enum Job {
-    /// A page asked for the keys of people, and was answered this.
-    Observe {
-        /// The page's own device.
-        device: DeviceId,
-        /// Whom it asked for.
-        asked: BTreeSet<UserId>,
-        /// The answer's body.
-        answer: String,
-    },
+    /// A page, which has this device, asked for the keys of people, and was answered this.
+    Observe(DeviceId, Answered),
+    /// Was an answer with this digest taken in before, in a page that has this device?
+    Known(DeviceId, String, oneshot::Sender<bool>),
     /// A page sent a message to an encrypted room.
     Used(RoomId),
     /// Look again at what may be over in a moment.
     Settle,
-    /// A page sends this to devices; answered with `None` where it may go as it is.
-    Gate(String, oneshot::Sender<Result<Option<String>, Code>>),
+    /// A page sends this to devices.
+    Gate(Sent, oneshot::Sender<Result<Passage, Code>>),
     /// The person decided about somebody.
     Decide(UserId, Box<Decision>, oneshot::Sender<Result<(), Code>>),
     /// Say what there is to say.
@@ -66,13 +61,27 @@ pub(crate) fn enqueue(state: &Rc<State>, origin: &Origin, user: &UserId, job: Jo
     let _ = worker.unbounded_send(job);
 }
 
-/// Decides about a body that a page sends to devices.
-pub(crate) async fn gate(state: &Rc<State>, origin: &Origin, user: &UserId, body: String) -> Value {
+/// Says whether an answer with this digest was taken in before.
+pub(crate) async fn is_known(
+    state: &Rc<State>,
+    origin: &Origin,
+    user: &UserId,
+    device: DeviceId,
+    digest: String,
+) -> bool {
     let (sender, answer) = oneshot::channel();
-    enqueue(state, origin, user, Job::Gate(body, sender));
+    enqueue(state, origin, user, Job::Known(device, digest, sender));
+    answer.await.unwrap_or_default()
+}
+
+/// Decides about what a page sends to devices.
+pub(crate) async fn gate(state: &Rc<State>, origin: &Origin, user: &UserId, sent: Sent) -> Value {
+    let (sender, answer) = oneshot::channel();
+    enqueue(state, origin, user, Job::Gate(sent, sender));
     match answer.await {
-        Ok(Ok(None)) => json!({}),
-        Ok(Ok(Some(body))) => json!({ "value": body }),
+        Ok(Ok(Passage::AsItIs)) => json!({}),
+        Ok(Ok(Passage::Without(body))) => json!({ "value": body }),
+        Ok(Ok(Passage::Unclear)) => json!({ "unclear": true }),
         Ok(Err(code)) => json!({ "refused": code.as_str() }),
         Err(_) => json!({ "refused": Code::StoFailed.as_str() }),
     }
@@ -160,15 +169,20 @@ fn look_again(state: &Rc<State>, origin: &Origin, user: &UserId, at: UnixMillis)
 async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, job: Job) -> bool {
     let kept = |code: Code| code != Code::StoFailed && code != Code::StoRecord;
     match job {
-        Job::Observe { device, asked, answer } => {
+        Job::Observe(device, answered) => {
             book.is_here(device);
-            let observed = book.observe(io, pins, &answer, &asked, Contact::Plain).await;
+            let observed = book.hear(io, pins, &answered).await;
             let observed = observed.map_err(|error| Stop::from(error).code);
             let released = book.release(io, pins).await.map_err(|error| Stop::from(error).code);
-            observed.map(drop).and(released.map(drop)).map_or_else(kept, |()| true)
+            observed.and(released.map(drop)).map_or_else(kept, |()| true)
         }
-        Job::Gate(body, answer) => {
-            let gated = pins::gate(io, book, pins, &body).await.map_err(|stop| stop.code);
+        Job::Known(device, digest, answer) => {
+            book.is_here(device);
+            let _ = answer.send(book.has_heard(pins, &digest));
+            true
+        }
+        Job::Gate(sent, answer) => {
+            let gated = pins::pass(io, book, pins, &sent).await.map_err(|stop| stop.code);
             let whole = gated.as_ref().map_or_else(|code| kept(*code), |_| true);
             let _ = answer.send(gated);
             // What was asked for may have shown that others may have room keys again.
@@ -207,10 +221,11 @@ async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, j
 /// Where nothing is pinned, nothing is held back.
 fn pass(job: Job) {
     match job {
-        Job::Gate(_, answer) => drop(answer.send(Ok(None))),
+        Job::Gate(_, answer) => drop(answer.send(Ok(Passage::AsItIs))),
+        Job::Known(_, _, answer) => drop(answer.send(true)),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::PinChanged))),
         Job::Share(_, answer) => drop(answer.send(Err(Code::PinChanged))),
-        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
+        Job::Observe(..) | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }
 }
 
@@ -219,7 +234,7 @@ fn refuse(job: Job) {
         Job::Gate(_, answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Share(_, answer) => drop(answer.send(Err(Code::StoFailed))),
-        Job::Observe { .. } | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
+        Job::Observe(..) | Job::Known(..) | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }
 }
 

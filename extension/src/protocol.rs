@@ -1,18 +1,20 @@
 //! The messages between the page hook and the background.
+//!
+//! They are read by hand: what they may be is little, some of them are long, and serde's way to read a value first as one
+//! thing and then as another copies them and is a tenth of the module.
 
 use std::collections::BTreeMap;
 
 use keystead_core::{
     effect::PageAnswer,
     ident::{DeviceId, RoomId, UserId},
-    pins::Decision,
+    pins::{Answered, Decision, Sent},
     time::UnixMillis,
 };
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// What comes from the page hook; what is of no such form is dropped.
-#[derive(Deserialize)]
-#[serde(untagged)]
 pub(crate) enum FromPage {
     /// It tells something.
     Tell(Tell),
@@ -21,8 +23,6 @@ pub(crate) enum FromPage {
 }
 
 /// Something the page hook tells.
-#[derive(Deserialize)]
-#[serde(tag = "tell", rename_all = "snake_case")]
 pub(crate) enum Tell {
     /// Who is logged in.
     Session(Session),
@@ -59,7 +59,7 @@ pub(crate) enum Tell {
 }
 
 /// A session, by the page's word.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Who {
     /// The account.
     pub(crate) user_id: UserId,
@@ -68,9 +68,8 @@ pub(crate) struct Who {
 }
 
 /// Who is logged in, by the page's word.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Session {
-    #[serde(flatten)]
     pub(crate) who: Who,
     /// Whose token it is.
     pub(crate) homeserver: String,
@@ -78,44 +77,33 @@ pub(crate) struct Session {
     /// Element's own set-up is over.
     pub(crate) ready: bool,
     /// Element asks the person to confirm the identity on this session.
-    #[serde(default)]
     pub(crate) unverified: bool,
     /// Element's own set-up waits for the person.
-    #[serde(default)]
     pub(crate) stuck: bool,
     /// What the page sees of the account that a run depends on.
-    #[serde(default)]
     pub(crate) standing: String,
 }
 
 /// Something the page hook asks.
-#[derive(Deserialize)]
 pub(crate) struct Ask {
     /// The id the answer must carry.
     pub(crate) id: u32,
     /// In which session.
-    #[serde(flatten)]
     pub(crate) who: Who,
-    #[serde(flatten)]
     pub(crate) what: What,
 }
 
 /// What the page hook asks: the operations of secret storage, and what goes over the wire.
-#[derive(Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum What {
     /// It was answered this to a keys query.
-    Observe {
-        /// The query's body.
-        asked: String,
-        /// The answer's body.
-        answer: String,
+    Observe(Answered),
+    /// Has what it was answered been taken in before?
+    Known {
+        /// The digest of query and answer.
+        digest: String,
     },
     /// It is about to send this to devices.
-    Send {
-        /// The request's body.
-        body: String,
-    },
+    Send(Sent),
     /// It has sent a message to an encrypted room.
     Used {
         /// Which.
@@ -148,4 +136,91 @@ pub(crate) enum What {
         /// The secrets by their names.
         secrets: BTreeMap<String, String>,
     },
+}
+
+impl FromPage {
+    /// Reads a message; `None` where it has no such form.
+    pub(crate) fn read(message: Map<String, Value>) -> Option<Self> {
+        let mut fields = Fields(message);
+        match fields.text("tell") {
+            Some(kind) => Tell::read(&kind, fields).map(Self::Tell),
+            None => Ask::read(fields).map(Self::Ask),
+        }
+    }
+}
+
+impl Tell {
+    fn read(kind: &str, mut fields: Fields) -> Option<Self> {
+        Some(match kind {
+            "session" => Self::Session(Session {
+                who: fields.who()?,
+                homeserver: fields.text("homeserver")?,
+                token: fields.text("token")?,
+                ready: fields.flag("ready")?,
+                unverified: fields.flag("unverified").unwrap_or_default(),
+                stuck: fields.flag("stuck").unwrap_or_default(),
+                standing: fields.text("standing").unwrap_or_default(),
+            }),
+            "signed_out" => Self::SignedOut(fields.who()?),
+            "away" => Self::Away,
+            "typed" => Self::Typed { name: fields.text("name")?, at: fields.read("at")? },
+            "room" => Self::Room { users: fields.read("users")? },
+            "decide" => Self::Decide { user_id: fields.user()?, decision: Box::new(fields.read("decision")?) },
+            "done" => Self::Done { id: fields.read("id")?, answer: fields.read("answer")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Ask {
+    fn read(mut fields: Fields) -> Option<Self> {
+        let what = match &*fields.text("ask")? {
+            "observe" => What::Observe(Answered {
+                asked: fields.text("asked")?,
+                answer: fields.text("answer")?,
+                digest: fields.text("digest"),
+            }),
+            "known" => What::Known { digest: fields.text("digest")? },
+            "send" => What::Send(match fields.text("outline") {
+                Some(outline) => Sent::Outline(outline),
+                None => Sent::Whole(fields.text("body")?),
+            }),
+            "used" => What::Used { room: fields.read("room")? },
+            "get" => What::Get { name: fields.text("name")? },
+            "put_aside" => What::PutAside { name: fields.text("name")? },
+            "store" => What::Store { name: fields.text("name")?, secret: fields.text("secret")? },
+            "hand_over" => What::HandOver { secrets: fields.read("secrets")? },
+            "hand_over_beside" => What::HandOverBeside { secrets: fields.read("secrets")? },
+            _ => return None,
+        };
+        Some(Self { id: fields.read("id")?, who: fields.who()?, what })
+    }
+}
+
+/// The fields of a message, each read once.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn text(&mut self, name: &str) -> Option<String> {
+        match self.0.remove(name)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        self.0.remove(name)?.as_bool()
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        serde_json::from_value(self.0.remove(name)?).ok()
+    }
+
+    fn user(&mut self) -> Option<UserId> {
+        UserId::parse(&self.text("user_id")?).ok()
+    }
+
+    fn who(&mut self) -> Option<Who> {
+        Some(Who { user_id: self.user()?, device_id: DeviceId::parse(&self.text("device_id")?).ok()? })
+    }
 }

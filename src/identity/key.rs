@@ -41,6 +41,10 @@ impl PublicKey {
         format!("ed25519:{}", self.to_base64())
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         vodozemac::Ed25519Signature::from_slice(signature)
             .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())

@@ -11,6 +11,7 @@ mod canonical;
 mod key;
 mod published;
 mod security_code;
+mod signatures;
 mod signing;
 
 pub use self::{
@@ -19,5 +20,6 @@ pub use self::{
     key::{NotAPublicKey, PublicKey, derive_public},
     published::{DeviceVouched, IdentityError, PublishedIdentity, VouchError},
     security_code::{security_code, shared_security_code},
-    signing::{SignatureError, sign_json, verify_json},
+    signatures::Signatures,
+    signing::{SignatureError, sign_json, verify_json, verify_json_with},
 };

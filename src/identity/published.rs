@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PublicKey, SignatureError, verify_json};
+use super::{PublicKey, SignatureError, Signatures, verify_json_with};
 use crate::{
     error::{Code, Coded},
     ident::{DeviceId, UserId},
@@ -49,6 +49,18 @@ impl PublishedIdentity {
     /// # Errors
     /// [`IdentityError`]. A user whose server did not answer is an error, never a user without an identity.
     pub fn read(answer: &KeysQueryResponse, user: &UserId) -> Result<Option<Self>, IdentityError> {
+        Self::read_with(&Signatures::at_once(), answer, user)
+    }
+
+    /// The same, its signatures verified at once or together with others.
+    ///
+    /// # Errors
+    /// [`IdentityError`]
+    pub fn read_with(
+        signatures: &Signatures,
+        answer: &KeysQueryResponse,
+        user: &UserId,
+    ) -> Result<Option<Self>, IdentityError> {
         let Some(master) = answer.master_keys.get(user.as_str()) else {
             if answer.failures.contains_key(user.server_name()) {
                 return Err(IdentityError::NotAnswered);
@@ -62,7 +74,7 @@ impl PublishedIdentity {
         let (_, master) = read_key(master, user, Role::Master)?;
         let subkey = |document, role: Role| {
             let (document, key) = read_key(document, user, role)?;
-            verify_json(document.document(), user, &master.key_id(), &master)
+            verify_json_with(signatures, document.document(), user, &master.key_id(), &master)
                 .map_err(|reason| IdentityError::Signature { path: role.path(), reason })?;
             Ok(key)
         };
@@ -117,6 +129,14 @@ impl PublishedIdentity {
     /// # Errors
     /// [`VouchError`]
     pub fn vouches_for(&self, device: &DeviceKeys) -> Result<DeviceVouched, VouchError> {
+        self.vouches_for_with(&Signatures::at_once(), device)
+    }
+
+    /// The same, its signatures verified at once or together with others.
+    ///
+    /// # Errors
+    /// [`VouchError`]
+    pub fn vouches_for_with(&self, signatures: &Signatures, device: &DeviceKeys) -> Result<DeviceVouched, VouchError> {
         let fields = device.fields();
         if fields.user_id != self.user {
             return Err(VouchError::OtherUser);
@@ -125,7 +145,7 @@ impl PublishedIdentity {
         let key_id = format!("ed25519:{}", device_id.as_str());
         let ed25519 = fields.keys.get(&key_id).and_then(|key| PublicKey::parse(key).ok());
         let ed25519 = ed25519.ok_or(VouchError::Keys)?;
-        let signed_by = |key_id: &str, key| verify_json(device.document(), &self.user, key_id, key);
+        let signed_by = |key_id: &str, key| verify_json_with(signatures, device.document(), &self.user, key_id, key);
         signed_by(&key_id, &ed25519).map_err(|_| VouchError::Keys)?;
         match signed_by(&self.self_signing.key_id(), &self.self_signing) {
             Ok(()) => Ok(DeviceVouched { device_id, ed25519 }),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use vodozemac::Ed25519SecretKey;
 
-use super::{CanonicalJsonError, PublicKey, canonical::canonical_without};
+use super::{CanonicalJsonError, PublicKey, Signatures, canonical::canonical_without};
 use crate::{ident::UserId, matrix::base64, secret::SecretBytes};
 
 /// What a signature does not cover.
@@ -33,11 +33,25 @@ pub fn verify_json(
     key_id: &str,
     key: &PublicKey,
 ) -> Result<(), SignatureError> {
-    let signatures = document.get("signatures").and_then(|all| all.get(user.as_str()));
-    let signature = signatures.and_then(|users| users.get(key_id)).ok_or(SignatureError::Absent)?;
+    verify_json_with(&Signatures::at_once(), document, user, key_id, key)
+}
+
+/// The same, at once or together with others.
+///
+/// # Errors
+/// [`SignatureError`]
+pub fn verify_json_with(
+    signatures: &Signatures,
+    document: &Map<String, Value>,
+    user: &UserId,
+    key_id: &str,
+    key: &PublicKey,
+) -> Result<(), SignatureError> {
+    let all = document.get("signatures").and_then(|all| all.get(user.as_str()));
+    let signature = all.and_then(|users| users.get(key_id)).ok_or(SignatureError::Absent)?;
     let signature = signature.as_str().and_then(base64::decode_array).ok_or(SignatureError::Invalid)?;
     let message = canonical_without(document, &UNSIGNED)?;
-    if key.verifies(message.as_bytes(), &signature) { Ok(()) } else { Err(SignatureError::Invalid) }
+    if signatures.holds(key, message, signature) { Ok(()) } else { Err(SignatureError::Invalid) }
 }
 
 /// Signs a document as `user` under `key_id`, beside the signatures that it has.

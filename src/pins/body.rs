@@ -4,9 +4,13 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use super::device::{AgreementKey, OLM};
-use crate::signed::parse_json;
+use crate::{
+    ident::{DeviceId, UserId},
+    signed::parse_json,
+};
 
 /// One message to one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,9 @@ pub(super) struct Entry<'a> {
     pub(super) user: String,
     /// To which device.
     pub(super) device: String,
+    /// The two, where they are such names.
+    named: Option<(UserId, DeviceId)>,
+    recipient: Option<AgreementKey>,
     content: &'a str,
 }
 
@@ -31,14 +38,44 @@ struct Encrypted {
     ciphertext: BTreeMap<String, IgnoredAny>,
 }
 
-impl Entry<'_> {
-    /// The key that the message is encrypted to; `None` where it is not encrypted to exactly one.
-    pub(super) fn recipient(&self) -> Option<AgreementKey> {
-        let Encrypted { algorithm, ciphertext } = serde_json::from_str(self.content).ok()?;
-        let mut keys = ciphertext.into_keys();
-        let (key, None) = (keys.next()?, keys.next()) else { return None };
-        if algorithm == OLM { AgreementKey::parse(&key).ok() } else { None }
+impl<'a> Entry<'a> {
+    fn new(user: &str, device: String, recipient: Option<AgreementKey>, content: &'a str) -> Self {
+        let named = UserId::parse(user).ok().zip(DeviceId::parse(&device).ok());
+        Self { user: user.to_owned(), device, named, recipient, content }
     }
+
+    /// The person and the device; `None` where there can be no such.
+    pub(super) const fn named(&self) -> Option<&(UserId, DeviceId)> {
+        self.named.as_ref()
+    }
+
+    /// The key that the message is encrypted to; `None` where it is not encrypted to exactly one.
+    pub(super) const fn recipient(&self) -> Option<&AgreementKey> {
+        self.recipient.as_ref()
+    }
+}
+
+/// The key that a message is encrypted to.
+fn recipient(content: &str) -> Option<AgreementKey> {
+    let Encrypted { algorithm, ciphertext } = serde_json::from_str(content).ok()?;
+    let mut keys = ciphertext.into_keys();
+    let (key, None) = (keys.next()?, keys.next()) else { return None };
+    if algorithm == OLM { AgreementKey::parse(&key).ok() } else { None }
+}
+
+/// Reads the outline of a body, `{user: {device: key}}`: the key is empty where a message is not encrypted to exactly one
+/// key. It says all of a body that decides whether the whole of it may go. `None` where it is none.
+pub(super) fn outline(text: &str) -> Option<Vec<Entry<'_>>> {
+    let Ok(Value::Object(people)) = serde_json::from_str(text) else { return None };
+    let mut entries = Vec::new();
+    for (user, devices) in people {
+        let Value::Object(devices) = devices else { return None };
+        for (device, key) in devices {
+            let key = AgreementKey::parse(key.as_str()?).ok();
+            entries.push(Entry::new(&user, device, key, ""));
+        }
+    }
+    Some(entries)
 }
 
 impl<'a> Body<'a> {
@@ -92,7 +129,7 @@ impl<'a> Body<'a> {
 fn entry<'a>(text: &'a str, user: &str, device: Member) -> (Entry<'a>, Range<usize>) {
     let content = text.get(device.value.clone()).unwrap_or_default();
     let range = device.start..device.value.end;
-    (Entry { user: user.to_owned(), device: device.name, content }, range)
+    (Entry::new(user, device.name, recipient(content), content), range)
 }
 
 struct Member {
@@ -217,7 +254,7 @@ mod tests {
         let key = base64_key();
         let recipient = |content: Value| {
             let text = json!({ "messages": { "@a:b": { "D": content } } }).to_string();
-            Body::read(&text).unwrap().entries().next().unwrap().recipient()
+            Body::read(&text).unwrap().entries().next().unwrap().recipient().cloned()
         };
         let one = json!({ "algorithm": OLM, "ciphertext": { key.as_str(): { "type": 0, "body": "x" } }, "more": 1 });
         assert_eq!(recipient(one.clone()), Some(AgreementKey::parse(&key).unwrap()));
@@ -228,6 +265,21 @@ mod tests {
         for content in [two, another, json!({ "ciphertext": {} }), json!({}), json!("x")] {
             assert_eq!(recipient(content.clone()), None, "{content}");
         }
+    }
+
+    #[test]
+    fn an_outline_says_to_whom_and_under_which_key() {
+        let key = base64_key();
+        let text = json!({ "@a:b": { "D1": key, "D2": "" }, "nobody": { "D": key } }).to_string();
+        let entries = outline(&text).unwrap();
+        let key = Some(AgreementKey::parse(&key).unwrap());
+        let said = |entry: &Entry<'_>| (entry.device.clone(), entry.named().is_some(), entry.recipient().cloned());
+        let said: Vec<_> = entries.iter().map(said).collect();
+        assert_eq!(said, [("D1".into(), true, key.clone()), ("D2".into(), true, None), ("D".into(), false, key)]);
+        for text in ["", "[]", "{\"@a:b\":1}", "{\"@a:b\":{\"D\":1}}"] {
+            assert!(outline(text).is_none(), "{text}");
+        }
+        assert_eq!(outline("{}"), Some(Vec::new()));
     }
 
     fn base64_key() -> String {

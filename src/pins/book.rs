@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{KeysAnswer, Malformed},
+    answer::{KeysAnswer, Malformed, Part},
     decide::{DecideError, Decision},
     device::AgreementKey,
+    heard::{Answered, Heard},
     log::{Log, What},
     newcomers,
     observe::{self, Contact},
@@ -22,13 +23,15 @@ use crate::{
     bootstrap::record::{AccountRecord, RecordError},
     effect::{Answer, Effect, Io, PageAnswer, PageCommand, StoreCommand},
     ident::{DeviceId, Origin, RoomId, UserId},
-    identity::PublicKey,
+    identity::{PublicKey, Signatures},
     policy::{FirstContact, Pins},
     time::UnixMillis,
 };
 
 /// How many people of an answer are looked up that nobody asked for.
 const MAX_OTHERS: usize = 250;
+/// In an answer about so many people signatures are verified together.
+const MANY: usize = 16;
 /// How many entries one answer makes of one person.
 const MAX_NOTED: usize = 16;
 
@@ -49,6 +52,7 @@ pub struct Book {
     /// The rooms that this account wrote to from this browser.
     pub(super) rooms: BTreeSet<RoomId>,
     pub(super) organisation: Organisation,
+    pub(super) heard: Heard,
     changed: BTreeSet<UserId>,
 }
 
@@ -76,9 +80,9 @@ impl Book {
         };
         let rooms = newcomers::parse_rooms(rooms.as_deref());
         let (origin, owner) = (origin.clone(), owner.clone());
-        let (records, changed, proven, here, next_look, organisation) = Default::default();
+        let (records, changed, proven, here, next_look, organisation, heard) = Default::default();
         let mut book =
-            Self { origin, owner, records, log, open, proven, here, next_look, rooms, organisation, changed };
+            Self { origin, owner, records, log, open, proven, here, next_look, rooms, organisation, heard, changed };
         let people: Vec<_> = book.open.iter().cloned().chain([book.owner.clone()]).collect();
         book.load(io, people.iter()).await?;
         if !whole {
@@ -124,6 +128,19 @@ impl Book {
         &self.owner
     }
 
+    /// Takes in what the client was answered, and keeps it in mind.
+    ///
+    /// # Errors
+    /// As [`Self::observe`].
+    pub async fn hear(&mut self, io: &Io, pins: &Pins, answered: &Answered) -> Result<(), ObserveError> {
+        let Answered { asked, answer, digest } = answered;
+        let (people, _) = self.take_in(io, pins, answer, &super::asked(asked), Contact::Plain).await?;
+        if let Some(digest) = digest {
+            self.keep_in_mind(pins, digest, people);
+        }
+        Ok(())
+    }
+
     /// Takes an answer to a keys query in, and keeps what it means. What it means for each person is returned.
     ///
     /// # Errors
@@ -136,6 +153,18 @@ impl Book {
         asked: &BTreeSet<UserId>,
         contact: Contact,
     ) -> Result<Vec<(UserId, Verdict)>, ObserveError> {
+        Ok(self.take_in(io, pins, answer, asked, contact).await?.1)
+    }
+
+    /// The same; whom the answer is about is returned as well.
+    pub(super) async fn take_in(
+        &mut self,
+        io: &Io,
+        pins: &Pins,
+        answer: &str,
+        asked: &BTreeSet<UserId>,
+        contact: Contact,
+    ) -> Result<(Vec<UserId>, Vec<(UserId, Verdict)>), ObserveError> {
         let mut answer = KeysAnswer::read(answer)?;
         answer.0.retain(|user, _| !pins.exempt.contains(user));
         self.prove_owner(io).await?;
@@ -149,17 +178,8 @@ impl Book {
         self.load(io, answer.0.keys()).await?;
         answer.0.retain(|user, _| asked.contains(user) || self.records.contains_key(user));
         let now = io.now();
-        let (mut seen, mut all, mut first) = (Vec::new(), Vec::new(), Vec::new());
-        for (user, part) in &answer.0 {
-            let record = self.records.entry(user.clone()).or_insert_with(|| PeerRecord::new(user.clone(), now));
-            let unlisted = *user != self.owner && pins.first_contact == Some(FirstContact::Roster);
-            let verdicts = observe::observe(record, part, contact, unlisted, now);
-            if *user == self.owner && self.proven.is_none() {
-                // Whoever vouches for one's own devices is nobody yet.
-                record.demote();
-            }
-            seen.push((user, part, verdicts));
-        }
+        let (mut all, mut first) = (Vec::new(), Vec::new());
+        let seen = self.compare(pins, &answer, contact, now);
         if seen.iter().any(|(user, _, verdicts)| *verdicts != [Verdict::Unchanged] && self.waits_for_roster(user)) {
             self.read_roster(io, organisation::FRESH).await;
         }
@@ -167,7 +187,8 @@ impl Book {
             if let Some(reset) = self.by_roster(user, now)
                 && let Some(record) = self.records.get_mut(user)
             {
-                verdicts = reset.into_iter().chain(observe::observe(record, part, contact, false, now)).collect();
+                let again = observe::observe(record, part, contact, false, &Signatures::at_once(), now);
+                verdicts = reset.into_iter().chain(again).collect();
             }
             let is_first = verdicts.iter().any(|verdict| matches!(verdict, Verdict::FirstContact { .. }));
             first.extend(is_first.then(|| user.clone()));
@@ -178,7 +199,55 @@ impl Book {
         }
         self.greet(io, pins, first, false).await?;
         self.save(io).await?;
-        Ok(all)
+        Ok((answer.0.into_keys().collect(), all))
+    }
+
+    /// Compares an answer with what is known. The signatures of many people are verified together: where one of them does
+    /// not hold, all that was found is forgotten, and each is verified by itself.
+    fn compare<'p, 'a>(
+        &mut self,
+        pins: &Pins,
+        answer: &'p KeysAnswer<'a>,
+        contact: Contact,
+        now: UnixMillis,
+    ) -> Vec<(&'p UserId, &'p Part<'a>, Vec<Verdict>)> {
+        if answer.0.len() >= MANY {
+            let before: Vec<_> = answer.0.keys().map(|user| (user, self.records.get(user).cloned())).collect();
+            let together = Signatures::together();
+            let seen = self.compare_each(pins, answer, contact, &together, now);
+            if together.hold() {
+                return seen;
+            }
+            for (user, record) in before {
+                match record {
+                    Some(record) => drop(self.records.insert(user.clone(), record)),
+                    None => drop(self.records.remove(user)),
+                }
+            }
+        }
+        self.compare_each(pins, answer, contact, &Signatures::at_once(), now)
+    }
+
+    fn compare_each<'p, 'a>(
+        &mut self,
+        pins: &Pins,
+        answer: &'p KeysAnswer<'a>,
+        contact: Contact,
+        signatures: &Signatures,
+        now: UnixMillis,
+    ) -> Vec<(&'p UserId, &'p Part<'a>, Vec<Verdict>)> {
+        let mut seen = Vec::new();
+        for (user, part) in &answer.0 {
+            let record = self.records.entry(user.clone()).or_insert_with(|| PeerRecord::new(user.clone(), now));
+            let unlisted = *user != self.owner && pins.first_contact == Some(FirstContact::Roster);
+            let verdicts = observe::observe(record, part, contact, unlisted, signatures, now);
+            if *user == self.owner && self.proven.is_none() {
+                // Whoever vouches for one's own devices is nobody yet.
+                record.demote();
+            }
+            seen.push((user, part, verdicts));
+        }
+        seen
     }
 
     /// Takes in that what the homeserver has of a person cannot be read.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::answer::Malformed;
 use crate::{
     ident::{DeviceId, UserId},
-    identity::{PublicKey, PublishedIdentity, VouchError, verify_json},
+    identity::{PublicKey, PublishedIdentity, Signatures, VouchError, verify_json_with},
     matrix::{DeviceKeys, base64},
 };
 
@@ -99,6 +99,7 @@ pub(super) fn read(
     document: &Value,
     user: &UserId,
     identity: Option<&PublishedIdentity>,
+    signatures: &Signatures,
 ) -> Result<(DeviceKeyPair, Vouched), Defect> {
     let path = |field: &str| format!("device_keys/{}{field}", id.as_str());
     let malformed = |field| Defect::Malformed(Malformed::at(&path(field)));
@@ -120,12 +121,12 @@ pub(super) fn read(
     let curve25519 = AgreementKey::parse(key(&format!("curve25519:{}", id.as_str())));
     let keys = DeviceKeyPair { ed25519, curve25519: curve25519.map_err(|_| malformed("/keys"))? };
     let unsigned = Defect::Unsigned { path: path("/signatures") };
-    let vouched = match identity.map(|identity| identity.vouches_for(&device)) {
+    let vouched = match identity.map(|identity| identity.vouches_for_with(signatures, &device)) {
         Some(Ok(_)) => Vouched::Yes,
         Some(Err(VouchError::Unsigned)) => Vouched::No,
         Some(Err(VouchError::Signature)) => Vouched::Invalid,
         Some(Err(VouchError::Keys | VouchError::OtherUser)) => return Err(unsigned),
-        None => match verify_json(device.document(), user, &key_id, &keys.ed25519) {
+        None => match verify_json_with(signatures, device.document(), user, &key_id, &keys.ed25519) {
             Ok(()) => Vouched::No,
             Err(_) => return Err(unsigned),
         },

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Contact, Malformed,
-    body::{Body, Entry},
+    body::{Body, Entry, outline},
     book::{Book, ObserveError},
     log::What,
     organisation::ask_roster,
@@ -49,6 +49,54 @@ impl Pins {
     }
 }
 
+/// What a client is about to send to devices.
+pub enum Sent {
+    /// The body of its request.
+    Whole(String),
+    /// To whom, and under which keys, as the page read it from the body: `{user: {device: Curve25519 key}}` in JSON. A body
+    /// for thousands of devices is long, and most of the time all of it may go.
+    Outline(String),
+}
+
+/// What of it may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passage {
+    /// All, as it is.
+    AsItIs,
+    /// This body in its place.
+    Without(String),
+    /// What the outline does not say: the body is needed.
+    Unclear,
+}
+
+/// Decides about what a client is about to send to devices. By an outline nobody is asked for anything: where not all may go
+/// at once, the body is what is decided about.
+///
+/// # Errors
+/// As [`gate`].
+pub async fn pass(io: &Io, book: &mut Book, pins: &Pins, sent: &Sent) -> Result<Passage, Stop> {
+    let text = match sent {
+        Sent::Whole(body) => {
+            return Ok(gate(io, book, pins, body).await?.map_or(Passage::AsItIs, Passage::Without));
+        }
+        Sent::Outline(text) => text,
+    };
+    let Some(entries) = outline(text) else { return Ok(Passage::Unclear) };
+    let people = people(entries.iter());
+    book.load(io, people.iter()).await?;
+    book.prove_owner(io).await?;
+    if !entries.iter().all(|entry| passes(book, pins, entry)) {
+        return Ok(Passage::Unclear);
+    }
+    book.greet(io, pins, people.into_iter().collect(), true).await?;
+    book.save(io).await?;
+    Ok(Passage::AsItIs)
+}
+
+fn people<'a>(entries: impl Iterator<Item = &'a Entry<'a>>) -> BTreeSet<UserId> {
+    entries.filter_map(Entry::named).map(|(user, _)| user.clone()).collect()
+}
+
 /// Decides about the body of a request to `/sendToDevice/m.room.encrypted/…`: `None` where it may go as it is, else the body
 /// without the messages that are held back. People that are not known are asked for first.
 ///
@@ -56,7 +104,7 @@ impl Pins {
 /// [`Stop`] where nothing can be decided now: then the request must wait.
 pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<Option<String>, Stop> {
     let body = Body::read(text).ok_or(Stop { code: Code::PinBody, not_before: None })?;
-    let people: BTreeSet<UserId> = body.entries().filter_map(|entry| UserId::parse(&entry.user).ok()).collect();
+    let people = people(body.entries());
     book.load(io, people.iter()).await?;
     book.prove_owner(io).await?;
     let mut asked = BTreeSet::new();
@@ -65,13 +113,13 @@ pub async fn gate(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Result<O
     loop {
         let now = io.now();
         let ask = |entry: &Entry<'_>| {
-            let (user, device) = names(entry)?;
-            let known = book.records.get(&user);
-            let again = now < deadline && known.is_some_and(|record| settles(record, &device, now));
+            let (user, device) = entry.named()?;
+            let known = book.records.get(user);
+            let again = now < deadline && known.is_some_and(|record| settles(record, device, now));
             // A device that was signed a moment ago is sent secrets only once: nothing is held without having asked.
-            let first = !asked.contains(&user);
-            let held = !pins.exempt.contains(&user) && !passes(book, pins, entry);
-            (held && (again || first)).then_some(user)
+            let first = !asked.contains(user);
+            let held = !pins.exempt.contains(user) && !passes(book, pins, entry);
+            (held && (again || first)).then(|| user.clone())
         };
         let ask: BTreeSet<UserId> = body.entries().filter_map(ask).collect();
         if ask.is_empty() {
@@ -164,16 +212,12 @@ async fn divide<'a>(
     Ok(())
 }
 
-fn names(entry: &Entry<'_>) -> Option<(UserId, DeviceId)> {
-    Some((UserId::parse(&entry.user).ok()?, DeviceId::parse(&entry.device).ok()?))
-}
-
 fn passes(book: &Book, pins: &Pins, entry: &Entry<'_>) -> bool {
-    let Some((user, device)) = names(entry) else { return false };
-    if pins.exempt.contains(&user) {
+    let Some((user, device)) = entry.named() else { return false };
+    if pins.exempt.contains(user) {
         return true;
     }
-    entry.recipient().is_some_and(|key| book.passes(&user, &device, &key, pins))
+    entry.recipient().is_some_and(|key| book.passes(user, device, key, pins))
 }
 
 /// May what holds a device back be over in a moment?

@@ -96,7 +96,16 @@ pub(super) enum Content {
 struct Line {
     text: String,
     /// `None` where it cannot be read.
-    content: Option<Content>,
+    head: Option<Head>,
+}
+
+/// What is read of every line when a log is opened. What happened is read when somebody wants to know.
+#[derive(Debug, Clone, Deserialize)]
+struct Head {
+    number: Option<u64>,
+    peer: Option<UserId>,
+    previous: Option<String>,
+    gone: Option<Gone>,
 }
 
 /// The log of one account.
@@ -129,31 +138,31 @@ impl Log {
     pub fn parse(text: &str) -> Self {
         let mut log = Self::default();
         for text in text.lines() {
-            let content: Option<Content> = serde_json::from_str(text).ok();
+            let mut line = Line { text: text.to_owned(), head: serde_json::from_str(text).ok() };
             let begins = log.lines.is_empty();
-            match &content {
-                // The number that it had is missing in what follows.
-                None => {}
-                Some(Content::Gone { gone }) => {
+            match &line.head {
+                Some(Head { gone: Some(gone), .. }) => {
                     log.follow(gone.from, begins);
                     log.next = gone.to.saturating_add(1);
                 }
-                Some(Content::Entry(entry)) => {
-                    log.suspect.remove(&entry.peer);
+                Some(Head { number: Some(number), peer: Some(peer), previous: Some(previous), .. }) => {
+                    log.suspect.remove(peer);
                     // After one that cannot be read nobody else is blamed.
-                    let follows = |line: &Line| line.content.is_none() || line.hash() == entry.previous;
+                    let follows = |line: &Line| line.head.is_none() || line.hash() == *previous;
                     let follows = log.lines.last().is_none_or(follows);
                     if !follows {
-                        let before = log.lines.last().and_then(|line| line.entry()).map(|entry| entry.peer.clone());
-                        log.suspect.extend(before.into_iter().chain([entry.peer.clone()]));
+                        let before = log.lines.last().and_then(Line::peer).cloned();
+                        log.suspect.extend(before.into_iter().chain([peer.clone()]));
                     }
-                    log.follow(entry.number, begins);
-                    log.next = entry.number.saturating_add(1);
-                    log.last.insert(entry.peer.clone(), entry.number);
-                    *log.count.entry(entry.peer.clone()).or_default() += 1;
+                    log.follow(*number, begins);
+                    log.next = number.saturating_add(1);
+                    log.last.insert(peer.clone(), *number);
+                    *log.count.entry(peer.clone()).or_default() += 1;
                 }
+                // The number that it had is missing in what follows.
+                _ => line.head = None,
             }
-            log.lines.push(Line { text: text.to_owned(), content });
+            log.lines.push(line);
         }
         log
     }
@@ -178,7 +187,7 @@ impl Log {
     pub fn add(&mut self, at: UnixMillis, peer: &UserId, what: What) -> Result<u64, RecordError> {
         let number = self.next.max(1);
         let previous = self.lines.last().map(Line::hash).unwrap_or_default();
-        let line = Line::write(Content::Entry(Entry { number, at, peer: peer.clone(), what, previous }))?;
+        let line = Line::of_entry(&Entry { number, at, peer: peer.clone(), what, previous })?;
         self.lines.push(line);
         self.next = number + 1;
         self.last.insert(peer.clone(), number);
@@ -203,31 +212,29 @@ impl Log {
         let count = self.count.get(peer).copied().unwrap_or_default();
         let mut left = count / 2;
         let decided = |what: &What| matches!(what, What::Decided(_) | What::Elsewhere { decided: Some(_), .. });
-        let decisions = |line: &Line| line.entry().is_some_and(|entry| entry.peer == *peer && decided(&entry.what));
+        let theirs = |line: &Line| line.peer() == Some(peer);
+        let decisions = |line: &Line| theirs(line) && line.entry().is_some_and(|entry| decided(&entry.what));
         let spare = self.lines.iter().filter(|line| decisions(line)).count() <= count / 4;
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
         for line in std::mem::take(&mut self.lines) {
-            let goes =
-                left > 0 && line.entry().is_some_and(|entry| entry.peer == *peer) && !(spare && decisions(&line));
-            let gone = match &line.content {
-                Some(Content::Entry(entry)) if goes => {
+            let goes = left > 0 && theirs(&line) && !(spare && decisions(&line));
+            let gone = match &line.head {
+                Some(Head { gone: Some(gone), .. }) => gone.clone(),
+                Some(Head { number: Some(number), .. }) if goes => {
                     left -= 1;
-                    Gone { from: entry.number, to: entry.number, hash: line_hash(&line.text) }
+                    Gone { from: *number, to: *number, hash: line_hash(&line.text) }
                 }
-                Some(Content::Gone { gone }) => gone.clone(),
                 _ => {
                     lines.push(line);
                     continue;
                 }
             };
-            let before = match lines.last().and_then(|line| line.content.as_ref()) {
-                Some(Content::Gone { gone: before }) if before.to + 1 == gone.from => Some(before.from),
-                _ => None,
-            };
+            let before = lines.last().and_then(Line::gone).filter(|before| before.to + 1 == gone.from);
+            let before = before.map(|before| before.from);
             if before.is_some() {
                 lines.pop();
             }
-            lines.push(Line::write(Content::Gone { gone: Gone { from: before.unwrap_or(gone.from), ..gone } })?);
+            lines.push(Line::of_gone(Gone { from: before.unwrap_or(gone.from), ..gone })?);
         }
         self.lines = lines;
         self.count.insert(peer.clone(), count - count / 2 + left);
@@ -268,26 +275,41 @@ impl Log {
     /// What happened with a person, the oldest first.
     #[must_use]
     pub fn of(&self, peer: &UserId) -> Vec<Entry> {
-        self.lines.iter().filter_map(Line::entry).filter(|entry| entry.peer == *peer).cloned().collect()
+        self.lines.iter().filter(|line| line.peer() == Some(peer)).filter_map(Line::entry).collect()
     }
 }
 
 impl Line {
-    fn write(content: Content) -> Result<Self, RecordError> {
-        let text = serde_json::to_string(&content).map_err(|_| RecordError::Unreadable)?;
-        Ok(Self { text, content: Some(content) })
+    fn of_entry(entry: &Entry) -> Result<Self, RecordError> {
+        let text = serde_json::to_string(entry).map_err(|_| RecordError::Unreadable)?;
+        let (number, peer, previous) = (entry.number, entry.peer.clone(), entry.previous.clone());
+        let head = Head { number: Some(number), peer: Some(peer), previous: Some(previous), gone: None };
+        Ok(Self { text, head: Some(head) })
     }
 
-    const fn entry(&self) -> Option<&Entry> {
-        match &self.content {
-            Some(Content::Entry(entry)) => Some(entry),
-            Some(Content::Gone { .. }) | None => None,
-        }
+    fn of_gone(gone: Gone) -> Result<Self, RecordError> {
+        let text = serde_json::to_string(&Content::Gone { gone: gone.clone() }).map_err(|_| RecordError::Unreadable)?;
+        Ok(Self { text, head: Some(Head { number: None, peer: None, previous: None, gone: Some(gone) }) })
+    }
+
+    /// The person that it is about.
+    fn peer(&self) -> Option<&UserId> {
+        self.head.as_ref()?.peer.as_ref()
+    }
+
+    /// What it stands for.
+    fn gone(&self) -> Option<&Gone> {
+        self.head.as_ref()?.gone.as_ref()
+    }
+
+    /// All of it; `None` where another version wrote what happened.
+    fn entry(&self) -> Option<Entry> {
+        serde_json::from_str(&self.text).ok()
     }
 
     /// What the next line names: the hash of this one, or of the last of those that it stands for.
     fn hash(&self) -> String {
-        self.content.as_ref().and_then(chain_hash).unwrap_or_else(|| line_hash(&self.text))
+        self.gone().map_or_else(|| line_hash(&self.text), |gone| gone.hash.clone())
     }
 }
 
@@ -344,7 +366,7 @@ mod tests {
         let mut log = Log::default();
         log.add(UnixMillis(0), &ann, seen()).unwrap();
         let unknown = format!(r#"{{"number":2,"event":"unheard_of","previous":"{}"}}"#, log.lines[0].hash());
-        log.lines.push(Line { text: unknown, content: None });
+        log.lines.push(Line { text: unknown, head: None });
         log.next = 3;
         log.add(UnixMillis(0), &ann, seen()).unwrap();
         let again = Log::parse(&log.to_text());

@@ -18,6 +18,7 @@ mod decide;
 mod device;
 mod evidence;
 mod gate;
+mod heard;
 mod log;
 mod newcomers;
 mod observe;
@@ -37,7 +38,8 @@ pub use self::{
     decide::{DecideError, Decision, Shown},
     device::{AgreementKey, DeviceKeyPair, NotAnAgreementKey},
     evidence::{Evidence, EvidenceError, verify_evidence},
-    gate::{SETTLES_WITHIN, gate},
+    gate::{Passage, SETTLES_WITHIN, Sent, gate, pass},
+    heard::Answered,
     log::{Entry, Log, MAX_ENTRIES, MAX_OF_ONE, What},
     observe::Contact,
     organisation::look,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     ident::DeviceId,
-    identity::{IdentityError, PublishedIdentity},
+    identity::{IdentityError, PublishedIdentity, Signatures},
     time::UnixMillis,
 };
 
@@ -42,6 +42,7 @@ pub(super) fn observe(
     part: &Part<'_>,
     contact: Contact,
     unlisted: bool,
+    signatures: &Signatures,
     now: UnixMillis,
 ) -> Vec<Verdict> {
     let hash = part.hash();
@@ -63,7 +64,7 @@ pub(super) fn observe(
             return verdicts;
         }
     };
-    let published = match PublishedIdentity::read(&answer, &record.user_id) {
+    let published = match PublishedIdentity::read_with(signatures, &answer, &record.user_id) {
         // Nothing is known, so nothing is said; and it is asked again.
         Err(IdentityError::NotAnswered) => return verdicts,
         published => published,
@@ -80,7 +81,7 @@ pub(super) fn observe(
     if contact != Contact::Ourselves && !devices.is_empty() {
         record.devices.iter_mut().for_each(|(id, pin)| pin.present = devices.contains_key(id.as_str()));
     }
-    observe_devices(record, devices, identity.as_ref(), now, &mut verdicts);
+    observe_devices(record, devices, identity.as_ref(), signatures, now, &mut verdicts);
     if verdicts.iter().any(|verdict| verdict.severity(record.trust()) > super::Severity::Silent) {
         record.quiet = false;
     }
@@ -164,6 +165,7 @@ fn observe_devices(
     record: &mut PeerRecord,
     devices: BTreeMap<String, Value>,
     identity: Option<&PublishedIdentity>,
+    signatures: &Signatures,
     now: UnixMillis,
     verdicts: &mut Vec<Verdict>,
 ) {
@@ -174,7 +176,7 @@ fn observe_devices(
             malformed.get_or_insert(super::answer::DEVICES.to_owned());
             continue;
         };
-        match device::read(&id, &document, &record.user_id, identity) {
+        match device::read(&id, &document, &record.user_id, identity, signatures) {
             Ok((keys, vouched)) => {
                 let seen = if let Some(pin) = record.devices.get_mut(&id) {
                     known(pin, &id, keys, vouched, identity.is_some(), now)

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Decision, Severity, Trust, Verdict};
 use crate::{
     ident::DeviceId,
-    policy::{OnChange, Pins, UnsignedDevices},
+    policy::{FirstContact, OnChange, Pins, UnsignedDevices},
 };
 use world::{Person, World};
 
@@ -64,6 +64,67 @@ fn a_compared_code_accepts_no_device_that_the_new_identity_does_not_vouch_for() 
     assert!(world.gets("@bob:a", "NEW", 65), "vouched for");
     assert!(!world.gets("@bob:a", "GHOST", 66), "the code said nothing of it");
     assert_eq!(world.people()[0].code.as_str(), "KS-PIN-DEVICE");
+}
+
+#[test]
+fn of_many_people_one_whose_signature_does_not_hold_is_found_and_the_others_are_pinned() {
+    let people: Vec<_> = (0..40_u8)
+        .map(|n| {
+            let mut person = Person::new(&format!("@p{n}:a"), n);
+            person.add_device("WEB", n, true);
+            person
+        })
+        .collect();
+    let mut all = json!({});
+    for person in &people {
+        for (field, of_one) in person.answer().as_object().unwrap() {
+            for (user, value) in of_one.as_object().unwrap() {
+                all[field][user] = value.clone();
+            }
+        }
+    }
+    let stolen = all["self_signing_keys"]["@p7:a"]["signatures"]["@p7:a"].take();
+    let key_id = stolen.as_object().unwrap().keys().next().unwrap();
+    let other = all["self_signing_keys"]["@p8:a"]["signatures"]["@p8:a"].as_object().unwrap();
+    all["self_signing_keys"]["@p7:a"]["signatures"]["@p7:a"] = json!({ key_id: other.values().next().unwrap() });
+    let mut world = World::new();
+    let codes = world.observe(&all);
+    let count = |code: &str| codes.iter().filter(|one| **one == code).count();
+    assert_eq!((count("KS-PIN-SIGNATURE"), count("KS-PIN-FIRST"), count("KS-PIN-DEVICE")), (1, 78, 1), "{codes:?}");
+    for (number, person) in people.iter().enumerate() {
+        let pinned = world.book().records[&person.user()].identity.as_ref().map(|pinned| pinned.master);
+        assert_eq!(pinned.as_ref(), (number != 7).then(|| person.master()), "{number}");
+    }
+    assert!(world.gets("@p8:a", "WEB", 8) && !world.gets("@p7:a", "WEB", 7));
+}
+
+#[test]
+fn an_answer_is_known_as_long_as_nobody_in_it_was_answered_for_otherwise() {
+    let (mut world, mut bob) = pinned();
+    let first = bob.answer();
+    assert!(world.knows(&first) && !World::new().knows(&first));
+    bob.add_device("TABLET", 11, true);
+    assert!(!world.knows(&bob.answer()));
+    world.observe(&bob.answer());
+    assert!(world.knows(&bob.answer()) && !world.knows(&first), "what was is news again");
+    world.observe(&first);
+    assert!(world.knows(&first) && !world.knows(&bob.answer()));
+    // The policy may have another word on the same answer.
+    world.pins = Pins { on_change: Some(OnChange::Warn), ..Pins::default() };
+    assert!(!world.knows(&first));
+    world.observe(&first);
+    assert!(world.knows(&first));
+    // What Keystead itself was answered says nothing of what the client has.
+    world.homeserver(bob.answer());
+    assert!(!world.gets("@bob:a", "TABLET", 12));
+    assert!(!world.knows(&first));
+    let mut carol = Person::new("@carol:a", 40);
+    carol.add_device("WEB", 41, true);
+    world.pins = Pins { first_contact: Some(FirstContact::Roster), ..Pins::default() };
+    world.observe(&carol.answer());
+    assert!(!world.knows(&carol.answer()), "a roster may have a word on it");
+    world.reopen();
+    assert!(!world.knows(&first));
 }
 
 #[test]

@@ -20,7 +20,10 @@ use crate::{
     identity::{PublicKey, derive_public, sign_json},
     matrix::base64,
     openpgp::{SecretCertificate, sign_detached},
-    pins::{Book, Contact, Decision, PersonView, ask_again, decide, gate, look, settle, shared::SharedPin},
+    pins::{
+        Book, Contact, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look, pass, settle,
+        shared::SharedPin,
+    },
     policy::{Pins, Policy},
     secret::SecretBytes,
     signed::{Roster, Written},
@@ -34,6 +37,22 @@ pub(super) struct Person {
     seed: u8,
     master: PublicKey,
     devices: Map<String, Value>,
+}
+
+/// What a page does with a body: says in short to whom it goes, and hands it in where that is not enough.
+async fn through(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Option<String> {
+    let mut outline: Value = serde_json::from_str::<Value>(text).unwrap()["messages"].take();
+    for message in outline.as_object_mut().unwrap().values_mut().flat_map(|m| m.as_object_mut().unwrap().values_mut()) {
+        *message = message["ciphertext"].as_object().unwrap().keys().next().unwrap().as_str().into();
+    }
+    let passage = pass(io, book, pins, &Sent::Outline(outline.to_string())).await.unwrap();
+    let passed = match pass(io, book, pins, &Sent::Whole(text.to_owned())).await.unwrap() {
+        Passage::Without(body) => Some(body),
+        Passage::AsItIs => None,
+        Passage::Unclear => panic!("a body says it all"),
+    };
+    assert!(passage == Passage::Unclear || passed.is_none(), "it would have gone by its outline");
+    passed
 }
 
 fn seed(byte: u8) -> SecretBytes<32> {
@@ -270,9 +289,23 @@ impl World {
 
     /// The page gets this answer; the codes of what it means.
     pub(super) fn observe(&mut self, answer: &Value) -> Vec<&'static str> {
+        self.observe_asked(answer, &Self::asked_for(answer))
+    }
+
+    /// Would the page hand this answer in?
+    pub(super) fn knows(&self, answer: &Value) -> bool {
+        let digest = Self::digest(&Self::asked_for(answer), &answer.to_string());
+        self.book().has_heard(&self.pins, &digest)
+    }
+
+    /// What stands for the digest of a query and its answer.
+    fn digest(asked: &BTreeSet<UserId>, text: &str) -> String {
+        format!("{asked:?} {text}")
+    }
+
+    fn asked_for(answer: &Value) -> BTreeSet<UserId> {
         let users = |field: &str| answer[field].as_object().into_iter().flat_map(|users| users.keys());
-        let asked = users("device_keys").chain(users("master_keys")).map(|user| UserId::parse(user).unwrap()).collect();
-        self.observe_asked(answer, &asked)
+        users("device_keys").chain(users("master_keys")).map(|user| UserId::parse(user).unwrap()).collect()
     }
 
     /// The same, to a query for other people.
@@ -280,7 +313,12 @@ impl World {
         let (text, pins) = (answer.to_string(), self.pins.clone());
         self.run(async |io, book| {
             let book = book.as_mut().unwrap();
-            let verdicts = book.observe(io, &pins, &text, asked, Contact::Plain).await.unwrap();
+            let digest = Self::digest(asked, &text);
+            let heard = book.has_heard(&pins, &digest);
+            let (people, verdicts) = book.take_in(io, &pins, &text, asked, Contact::Plain).await.unwrap();
+            let nothing_new = verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Unchanged);
+            assert!(!heard || nothing_new, "it would not have been handed in: {verdicts:?}");
+            book.keep_in_mind(&pins, &digest, people);
             book.release(io, &pins).await.unwrap();
             verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect()
         })
@@ -429,7 +467,7 @@ impl World {
         }
         let text = json!({ "messages": messages }).to_string();
         let pins = self.pins.clone();
-        let passed = self.run(async |io, book| gate(io, book.as_mut().unwrap(), &pins, &text).await.unwrap());
+        let passed = self.run(async |io, book| through(io, book.as_mut().unwrap(), &pins, &text).await);
         let passed: Value = serde_json::from_str(&passed.unwrap_or(text)).unwrap();
         let got = passed["messages"].as_object().unwrap().iter().filter(|(_, devices)| **devices != json!({}));
         got.map(|(user, _)| user.clone()).collect()
@@ -463,7 +501,7 @@ impl World {
         });
         let text = json!({ "messages": { user: { device: content } } }).to_string();
         let pins = self.pins.clone();
-        let passed = self.run(async |io, book| gate(io, book.as_mut().unwrap(), &pins, &text).await.unwrap());
+        let passed = self.run(async |io, book| through(io, book.as_mut().unwrap(), &pins, &text).await);
         match passed {
             None => true,
             Some(body) => {
