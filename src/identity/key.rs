@@ -2,15 +2,16 @@
 
 use std::fmt;
 
+use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
-use vodozemac::{Ed25519PublicKey, Ed25519SecretKey};
+use vodozemac::{Ed25519PublicKey, Ed25519SecretKey, Ed25519Signature};
 
 use crate::{matrix::base64, secret::SecretBytes};
 
 /// An Ed25519 public key: a point of the curve, written in base64 without padding.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PublicKey(Ed25519PublicKey);
+pub struct PublicKey(VerifyingKey);
 
 /// The text is no Ed25519 public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +24,8 @@ impl PublicKey {
     /// # Errors
     /// [`NotAPublicKey`]
     pub fn parse(text: &str) -> Result<Self, NotAPublicKey> {
-        // Not by `Ed25519PublicKey::from_base64`: it panics on 44 characters that decode to 33 bytes.
         let bytes = base64::decode_array(text).ok_or(NotAPublicKey)?;
-        let key = Self(Ed25519PublicKey::from_slice(&bytes).map_err(|_| NotAPublicKey)?);
+        let key = Self(VerifyingKey::from_bytes(&bytes).map_err(|_| NotAPublicKey)?);
         if key.to_base64() == text { Ok(key) } else { Err(NotAPublicKey) }
     }
 
@@ -41,13 +41,14 @@ impl PublicKey {
         format!("ed25519:{}", self.to_base64())
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+    /// The point, which took a root to find.
+    pub(super) const fn point(&self) -> &VerifyingKey {
+        &self.0
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        vodozemac::Ed25519Signature::from_slice(signature)
-            .is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+        let (key, signature) = (Ed25519PublicKey::from_slice(self.0.as_bytes()), Ed25519Signature::from_slice(signature));
+        key.ok().zip(signature.ok()).is_some_and(|(key, signature)| key.verify(message, &signature).is_ok())
     }
 }
 
@@ -74,5 +75,7 @@ impl fmt::Debug for PublicKey {
 /// Derives the public key of a cross-signing seed.
 #[must_use]
 pub fn derive_public(seed: &SecretBytes<32>) -> PublicKey {
-    PublicKey(Ed25519SecretKey::from_slice(seed.expose("derive its public key")).public_key())
+    let secret = Ed25519SecretKey::from_slice(seed.expose("derive its public key"));
+    // What a secret key derives is a point of the curve.
+    PublicKey(VerifyingKey::from_bytes(secret.public_key().as_bytes()).unwrap_or_default())
 }

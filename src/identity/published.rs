@@ -49,14 +49,15 @@ impl PublishedIdentity {
     /// # Errors
     /// [`IdentityError`]. A user whose server did not answer is an error, never a user without an identity.
     pub fn read(answer: &KeysQueryResponse, user: &UserId) -> Result<Option<Self>, IdentityError> {
-        Self::read_with(&Signatures::at_once(), answer, user)
+        let identity = Self::read_keys(&Signatures::at_once(), answer, user)?;
+        Ok(identity.map(|identity| Self { devices: answer.devices(user).collect(), ..identity }))
     }
 
-    /// The same, its signatures verified at once or together with others.
+    /// The same without the devices, its signatures verified at once or together with others.
     ///
     /// # Errors
     /// [`IdentityError`]
-    pub fn read_with(
+    pub fn read_keys(
         signatures: &Signatures,
         answer: &KeysQueryResponse,
         user: &UserId,
@@ -86,7 +87,7 @@ impl PublishedIdentity {
             master,
             self_signing: subkey(self_signing, Role::SelfSigning)?,
             user_signing: user_signing.map(|key| subkey(key, Role::UserSigning)).transpose()?,
-            devices: answer.devices(user).collect(),
+            devices: Vec::new(),
         }))
     }
 

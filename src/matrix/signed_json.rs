@@ -45,8 +45,10 @@ impl<T> SignedJson<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for SignedJson<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let document = Map::deserialize(from)?;
-        let fields = T::deserialize(&Value::Object(document.clone())).map_err(D::Error::custom)?;
+        let document = Value::Object(Map::deserialize(from)?);
+        let fields = T::deserialize(&document).map_err(D::Error::custom)?;
+        // It was made one just now.
+        let Value::Object(document) = document else { return Err(D::Error::custom("no object")) };
         Ok(Self { document, fields })
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn observe(
     }
     let hash = if contact == Contact::Ourselves { ours } else { hash };
     let mut verdicts = Vec::new();
-    let answer = match part.read(&record.user_id) {
+    let mut answer = match part.read(&record.user_id) {
         Ok(answer) => answer,
         Err(malformed) => {
             record.answer = hash;
@@ -64,7 +64,7 @@ pub(super) fn observe(
             return verdicts;
         }
     };
-    let published = match PublishedIdentity::read_with(signatures, &answer, &record.user_id) {
+    let published = match PublishedIdentity::read_keys(signatures, &answer, &record.user_id) {
         // Nothing is known, so nothing is said; and it is asked again.
         Err(IdentityError::NotAnswered) => return verdicts,
         published => published,
@@ -77,7 +77,7 @@ pub(super) fn observe(
         pinned.since = now;
     }
     let identity = identity(record, published, unlisted, now, &mut verdicts);
-    let devices = answer.device_keys.get(record.user_id.as_str()).cloned().unwrap_or_default();
+    let devices = answer.device_keys.remove(record.user_id.as_str()).unwrap_or_default();
     if contact != Contact::Ourselves && !devices.is_empty() {
         record.devices.iter_mut().for_each(|(id, pin)| pin.present = devices.contains_key(id.as_str()));
     }
