@@ -26,3 +26,4 @@ pub mod signed;
 pub mod status;
 pub mod store;
 pub mod time;
+mod versioned;

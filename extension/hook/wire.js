@@ -47,7 +47,7 @@ const handIn = async (asked, bytes, session) => {
     const isKnown = ask({ ask: "known", digest: message.digest, ...session }).then(({ known }) => known === true, () => false);
     if (await Promise.race([isKnown, pause(KNOWN_WITHIN)])) return;
   }
-  ask({ ...message, answer: decoded(new TextDecoder(), bytes) }).catch(() => {});
+  ask({ ...message, long: decoded(new TextDecoder(), bytes) }).catch(() => {});
 };
 
 const observed = async (base, resource, init) => {
@@ -119,7 +119,7 @@ const outlineOf = (body) => {
 const inShort = (body) => {
   try {
     const outline = outlineOf(body);
-    return outline && { outline };
+    return outline && { ask: "outline", long: outline };
   } catch {
     return undefined;
   }
@@ -135,7 +135,7 @@ const allowed = async (base, init) => {
       if (served !== undefined) {
         if (!gated || !isToServed(base)) break;
         if (typeof init.body !== "string") throw new TypeError("nothing that can be checked");
-        const { own, unclear, value } = await ask({ ask: "send", ...(short ?? { body: init.body }), ...who() });
+        const { own, unclear, value } = await ask({ ...(short ?? { ask: "send", long: init.body }), ...who() });
         if (unclear) {
           short = undefined;
           continue;

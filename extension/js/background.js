@@ -29,7 +29,8 @@ api.runtime.onConnect.addListener((port) => {
   const { sender } = port;
   // Where the background cannot start, Element has to do without it, but for what must wait for it.
   all().then((background) => background.page_connected(page, sender?.url ?? "", port)).then(warm).catch(() => port.postMessage({ do: "broken" }));
-  port.onMessage.addListener((message) => all().then((background) => background.page_message(page, message), () => {}));
+  // What is long is text: the rest is read as JSON.
+  port.onMessage.addListener(({ long, ...message }) => all().then((background) => background.page_message(page, message, long), () => {}));
   port.onDisconnect.addListener(() => all().then((background) => background.page_gone(page), () => {}));
 });
 

@@ -49,9 +49,7 @@ pub(crate) async fn answer(state: Rc<State>, page: u32, origin: Origin, ask: Ask
         }
         What::Known { digest } => {
             let known = match session {
-                Some(session) => {
-                    pins::is_known(&state, &origin, &session.user_id, session.device_id, digest).await
-                }
+                Some(session) => pins::is_known(&state, &origin, &session.user_id, session.device_id, digest).await,
                 None => false,
             };
             return answered(&state, page, &id.into(), json!({ "known": known }));

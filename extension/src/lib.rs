@@ -49,9 +49,10 @@ impl Background {
         pages::connected(&self.0, page, url, port);
     }
 
-    /// A message of a content script. Messages of one page are handed over in their order.
-    pub fn page_message(&self, page: u32, message: &JsValue) {
-        pages::message(&self.0, page, from_js(message));
+    /// A message of a content script, and the long text that it came with. Messages of one page are handed over in their
+    /// order.
+    pub fn page_message(&self, page: u32, message: &JsValue, long: &JsValue) {
+        pages::message(&self.0, page, from_js(message), long.as_string());
     }
 
     /// A content script, or its tab, is gone.

@@ -156,13 +156,13 @@ pub(crate) fn gone(state: &Rc<State>, page: u32) {
 }
 
 /// A page says something.
-pub(crate) fn message(state: &Rc<State>, page: u32, message: Value) {
+pub(crate) fn message(state: &Rc<State>, page: u32, message: Value, long: Option<String>) {
     let known = state.pages.borrow().get(&page).map(|p| (p.origin.clone(), p.served.is_some()));
     let Some((origin, served)) = known else { return };
     // A list would be read as the parts of a message, and the relay knows those by their names.
     let Value::Object(message) = message else { return };
     let asked = message.get("id").filter(|_| message.contains_key("ask")).cloned();
-    let Some(parsed) = FromPage::read(message) else {
+    let Some(parsed) = FromPage::read(message, long) else {
         if let Some(id) = asked {
             asks::refuse(state, page, &id);
         }

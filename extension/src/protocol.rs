@@ -139,12 +139,12 @@ pub(crate) enum What {
 }
 
 impl FromPage {
-    /// Reads a message; `None` where it has no such form.
-    pub(crate) fn read(message: Map<String, Value>) -> Option<Self> {
+    /// Reads a message, and the long text that it came with; `None` where it has no such form.
+    pub(crate) fn read(message: Map<String, Value>, long: Option<String>) -> Option<Self> {
         let mut fields = Fields(message);
         match fields.text("tell") {
             Some(kind) => Tell::read(&kind, fields).map(Self::Tell),
-            None => Ask::read(fields).map(Self::Ask),
+            None => Ask::read(fields, long).map(Self::Ask),
         }
     }
 }
@@ -173,18 +173,14 @@ impl Tell {
 }
 
 impl Ask {
-    fn read(mut fields: Fields) -> Option<Self> {
+    fn read(mut fields: Fields, long: Option<String>) -> Option<Self> {
         let what = match &*fields.text("ask")? {
-            "observe" => What::Observe(Answered {
-                asked: fields.text("asked")?,
-                answer: fields.text("answer")?,
-                digest: fields.text("digest"),
-            }),
+            "observe" => {
+                What::Observe(Answered { asked: fields.text("asked")?, answer: long?, digest: fields.text("digest") })
+            }
             "known" => What::Known { digest: fields.text("digest")? },
-            "send" => What::Send(match fields.text("outline") {
-                Some(outline) => Sent::Outline(outline),
-                None => Sent::Whole(fields.text("body")?),
-            }),
+            "outline" => What::Send(Sent::Outline(long?)),
+            "send" => What::Send(Sent::Whole(long?)),
             "used" => What::Used { room: fields.read("room")? },
             "get" => What::Get { name: fields.text("name")? },
             "put_aside" => What::PutAside { name: fields.text("name")? },

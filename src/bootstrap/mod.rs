@@ -223,11 +223,7 @@ pub async fn glance(io: Io, setup: Setup) -> Option<Progress> {
 }
 
 /// Goes through the steps; says when the account is to be looked at again.
-async fn steps(
-    scene: &Scene<'_>,
-    progress: &mut Progress,
-    ahead: Option<Ahead>,
-) -> Result<Option<UnixMillis>, End> {
+async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>) -> Result<Option<UnixMillis>, End> {
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     let held = make::sweep(scene, &record).await?;
@@ -277,7 +273,7 @@ async fn steps(
     progress.recipients.clone_from(&made.key(&record)?.recipients);
 
     scene.show(progress, StepName::Seal).await;
-    let safe = seal::seal(scene, &mut record, &made, &looked).await?;
+    let (safe, along) = seal::seal(scene, &mut record, &made, &looked).await?;
     progress.sealed_proven_at = made.key(&record)?.sealed_proven_at;
 
     let adopted = match looked.found {
@@ -285,7 +281,9 @@ async fn steps(
         _ => None,
     };
     scene.show(progress, StepName::Switch).await;
-    let switched = switch::switch(scene, &mut record, made, &looked, &safe, adopted.as_ref()).await?;
+    // An adoption takes its time: what was read before is old then.
+    let along = along.filter(|_| adopted.is_none());
+    let switched = switch::switch(scene, &mut record, made, &looked, &safe, along, adopted.as_ref()).await?;
 
     scene.show(progress, StepName::Store).await;
     let renewed = record.rotation.renewed_backup(looked.published.backup.version());

@@ -20,6 +20,7 @@ use crate::{
     rotate::Rotation,
     status::RecipientView,
     time::UnixMillis,
+    versioned,
 };
 
 /// What the vault's key for a recovery key is good for.
@@ -211,13 +212,6 @@ pub const MAX_REVOKED: usize = 256;
 /// How often a change is tried while others change the record as well.
 const CHANGE_TRIES: usize = 16;
 
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "version")]
-enum Saved {
-    #[serde(rename = "1")]
-    V1(AccountRecord),
-}
-
 /// The store failed, or holds something that is no record of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -306,7 +300,7 @@ impl AccountRecord {
     /// # Errors
     /// [`RecordError::Unreadable`].
     pub fn parse(text: &str) -> Result<Self, RecordError> {
-        let Saved::V1(record) = serde_json::from_str(text).map_err(|_| RecordError::Unreadable)?;
+        let record: Self = versioned::read(text).ok_or(RecordError::Unreadable)?;
         Ok(Self { saved: Some(text.to_owned()), ..record })
     }
 
@@ -321,7 +315,7 @@ impl AccountRecord {
     /// # Errors
     /// [`RecordError::Unreadable`] where it cannot be written as JSON.
     pub fn to_text(&self) -> Result<String, RecordError> {
-        serde_json::to_string(&Saved::V1(self.clone())).map_err(|_| RecordError::Unreadable)
+        versioned::write(self).ok_or(RecordError::Unreadable)
     }
 
     /// Changes the record in the store, and this copy of it; on the disk when this returns. `change` is done to the record

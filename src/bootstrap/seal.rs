@@ -14,7 +14,7 @@ use super::{
     record::{AccountRecord, VaultKey},
 };
 use crate::{
-    effect::{Effect, HttpRequest},
+    effect::{Effect, HttpRequest, HttpResponse},
     error::{Code, Coded},
     events::{self, Event},
     ident::KeyId,
@@ -67,7 +67,7 @@ pub(super) async fn seal(
     record: &mut AccountRecord,
     made: &Made,
     looked: &Looked,
-) -> Result<RecoverySafe, End> {
+) -> Result<(RecoverySafe, Option<ReadAlong>), End> {
     let key = made.key(record)?.clone();
     if key.sealed.is_none() && !key.kept {
         return Err(MakeError::NotKept.into());
@@ -86,11 +86,9 @@ pub(super) async fn seal(
             events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::SealedRecoveryLost).await?;
         }
     }
-    if !there {
-        write(scene, &wanted).await?;
-    }
+    let along = if there { None } else { Some(write(scene, &wanted).await?) };
     proven(scene, record, &key.id).await?;
-    Ok(safe(&key))
+    Ok((safe(&key), along))
 }
 
 fn safe(key: &VaultKey) -> RecoverySafe {
@@ -148,19 +146,31 @@ async fn read(scene: &Scene<'_>) -> Result<SealedDocument, End> {
     Ok(account_data::read_get(&scene.homeserver.send(request).await?)?.unwrap_or_default())
 }
 
+/// What was read with the sealed recovery when it was read back, because the switch asks for it next.
+pub(super) struct ReadAlong {
+    /// The default key.
+    pub(super) default_key: HttpResponse,
+    /// The key's description.
+    pub(super) description: HttpResponse,
+}
+
 /// Writes into the document as it is now: what other browsers and other versions put there stays. With it goes the key
 /// description: that of a key that is not the default key means nothing to anybody, and the switch finds it there.
-async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
+async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<ReadAlong, End> {
     let sealed = put(scene, wanted, read(scene).await?)?;
     let description = serde_json::to_value(&wanted.key.description).unwrap_or(Value::Null);
     let kind = account_data::key_description(&wanted.key.id);
-    let description = account_data::put(&scene.setup.user_id, &kind, &description);
+    let user = &scene.setup.user_id;
+    let description = account_data::put(user, &kind, &description);
     for response in scene.homeserver.send_all(vec![sealed, description]).await? {
         account_data::read_put(&response)?;
     }
     for _ in 0..STALE_READS {
-        if wanted.is_in(&read(scene).await?) {
-            return Ok(());
+        let kinds = [sealed::ACCOUNT_DATA, account_data::DEFAULT_KEY, &kind];
+        let responses = scene.homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;
+        let Ok([document, default_key, description]) = <[HttpResponse; 3]>::try_from(responses) else { break };
+        if wanted.is_in(&account_data::read_get(&document)?.unwrap_or_default()) {
+            return Ok(ReadAlong { default_key, description });
         }
     }
     Err(SealError::ReadBack.into())

@@ -8,7 +8,7 @@ use super::{
     make::Made,
     prove::{ProveError, SecretsProven},
     record::{AccountRecord, KeyStatus},
-    seal::{RecoverySafe, STALE_READS},
+    seal::{ReadAlong, RecoverySafe, STALE_READS},
     settle,
 };
 use crate::{
@@ -70,6 +70,7 @@ pub(super) async fn switch(
     made: Made,
     looked: &Looked,
     _safe: &RecoverySafe,
+    mut along: Option<ReadAlong>,
     adopted: Option<&SecretsProven>,
 ) -> Result<Switched, End> {
     if looked.found.beside().is_some() && adopted.is_none() {
@@ -87,9 +88,14 @@ pub(super) async fn switch(
     if switched.now {
         let mut there = false;
         for read in 0..=STALE_READS {
-            let kinds = [account_data::DEFAULT_KEY, &kind];
-            let requests = kinds.map(|kind| account_data::get(&scene.setup.user_id, kind)).to_vec();
-            let responses = scene.homeserver.send_all(requests).await?;
+            let responses = match along.take() {
+                Some(ReadAlong { default_key, description }) => vec![default_key, description],
+                None => {
+                    let kinds = [account_data::DEFAULT_KEY, &kind];
+                    let requests = kinds.map(|kind| account_data::get(&scene.setup.user_id, kind)).to_vec();
+                    scene.homeserver.send_all(requests).await?
+                }
+            };
             let [default_key, published] = responses.as_slice() else {
                 return Err(End::Stop(Stop { code: Code::NetAnswer, not_before: None }));
             };

@@ -47,7 +47,8 @@ impl PublicKey {
     }
 
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        let (key, signature) = (Ed25519PublicKey::from_slice(self.0.as_bytes()), Ed25519Signature::from_slice(signature));
+        let (key, signature) =
+            (Ed25519PublicKey::from_slice(self.0.as_bytes()), Ed25519Signature::from_slice(signature));
         key.ok().zip(signature.ok()).is_some_and(|(key, signature)| key.verify(message, &signature).is_ok())
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     identity::PublicKey,
     policy::{Pins, UnsignedDevices},
     time::UnixMillis,
+    versioned,
 };
 
 /// The identity that a person's devices are measured by.
@@ -133,13 +134,6 @@ pub struct PeerRecord {
     pub entry: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "version")]
-enum Saved {
-    #[serde(rename = "1")]
-    V1(PeerRecord),
-}
-
 impl DevicePin {
     /// Is it there, and nobody vouches for it?
     #[must_use]
@@ -190,10 +184,7 @@ impl PeerRecord {
     /// # Errors
     /// [`RecordError::Unreadable`] where it is damaged or of a newer version.
     pub fn parse(text: &str) -> Result<Self, RecordError> {
-        match serde_json::from_str(text) {
-            Ok(Saved::V1(record)) => Ok(record),
-            Err(_) => Err(RecordError::Unreadable),
-        }
+        versioned::read(text).ok_or(RecordError::Unreadable)
     }
 
     /// Writes it.
@@ -201,7 +192,7 @@ impl PeerRecord {
     /// # Errors
     /// [`RecordError::Unreadable`], which does not happen.
     pub fn to_text(&self) -> Result<String, RecordError> {
-        serde_json::to_string(&Saved::V1(self.clone())).map_err(|_| RecordError::Unreadable)
+        versioned::write(self).ok_or(RecordError::Unreadable)
     }
 
     /// What was trusted of the person.
