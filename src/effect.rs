@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::{
     ident::{KeyId, RoomId, UserId},
-    recovery::{DerivedKeys, Passphrase, RecoveryKey, WrappedRecoveryKey},
+    recovery::{DerivedKeys, Passphrase, RecoveryKey, Signed, WrappedRecoveryKey},
     secret::SecretText,
     status::Progress,
     time::UnixMillis,
@@ -123,6 +123,8 @@ pub enum VaultCommand {
     Ids,
     /// Remove the wrapping key for this id for good.
     Forget(KeyId),
+    /// Sign this text with the key that the vault keeps for such.
+    Sign(String),
     /// Make the recovery key of a passphrase.
     Stretch {
         /// How.
@@ -321,6 +323,7 @@ impl Effect {
             Self::Vault(VaultCommand::Holds(_)) => "vault holds".into(),
             Self::Vault(VaultCommand::Ids) => "vault ids".into(),
             Self::Vault(VaultCommand::Forget(_)) => "vault forget".into(),
+            Self::Vault(VaultCommand::Sign(_)) => "vault sign".into(),
             Self::Vault(VaultCommand::Stretch { .. }) => "vault stretch".into(),
             Self::Store(StoreCommand::Get(_)) => "store get".into(),
             Self::Store(StoreCommand::Put(..)) => "store put".into(),
@@ -357,6 +360,8 @@ pub enum Answer {
     Wrapped(WrappedRecoveryKey),
     /// To [`VaultCommand::Derive`].
     Derived(DerivedKeys),
+    /// To [`VaultCommand::Sign`].
+    Signed(Signed),
     /// To [`VaultCommand::Stretch`].
     Stretched(RecoveryKey),
     /// To [`VaultCommand::Holds`].

@@ -171,6 +171,7 @@ impl<V: KeyVault, S: Store, P: Page> Driver<V, S, P> {
             VaultCommand::Holds(id) => answer(self.vault.holds(&id).await, Answer::Holds),
             VaultCommand::Ids => answer(self.vault.ids().await, Answer::Ids),
             VaultCommand::Forget(id) => answer(self.vault.forget(&id).await, |()| Answer::Done),
+            VaultCommand::Sign(text) => answer(self.vault.sign(&text).await, Answer::Signed),
             VaultCommand::Stretch { passphrase, typed } => {
                 answer(self.vault.stretch(&passphrase, &typed).await, Answer::Stretched)
             }

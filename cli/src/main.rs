@@ -112,7 +112,7 @@ async fn perform(command: Keystead, out: &mut String) -> Result<Ending, Failure>
         Keystead::Directory(DirectoryCommand::Check(command)) => command.run(out).await,
         Keystead::Policy(PolicyCommand::Check(command)) => command.run(out),
         Keystead::Policy(PolicyCommand::Hosts(command)) => command.run(out),
-        Keystead::Evidence(EvidenceCommand::Verify(command)) => command.run(out),
+        Keystead::Evidence(EvidenceCommand::Verify(command)) => command.run(out).await,
         Keystead::NativeHost(NativeHostCommand::Install(command)) => command.run(out),
         Keystead::NativeHost(NativeHostCommand::Uninstall(command)) => command.run(out),
         Keystead::NativeHost(NativeHostCommand::Status(command)) => command.run(out).await,

@@ -152,6 +152,7 @@ impl Driver {
             VaultCommand::Holds(id) => self.vault.holds(&id).await.map_or(Answer::Failed, Answer::Holds),
             VaultCommand::Ids => self.vault.ids().await.map_or(Answer::Failed, Answer::Ids),
             VaultCommand::Forget(id) => done(self.vault.forget(&id).await),
+            VaultCommand::Sign(text) => self.vault.sign(&text).await.map_or(Answer::Failed, Answer::Signed),
             VaultCommand::Stretch { passphrase, typed } => {
                 self.vault.stretch(&passphrase, &typed).await.map_or(Answer::Failed, Answer::Stretched)
             }

@@ -14,7 +14,7 @@ use keystead_core::{
         self, Answered, Book, Decision, OwnDevice, Passage, PersonView, Sent,
         shared::{Merged, Read},
     },
-    policy::Pins,
+    policy::{Pins, Policy},
     time::UnixMillis,
 };
 use serde_json::{Value, json};
@@ -137,7 +137,7 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
         };
         open.trust_roster(roster(&state, &origin));
         told.get_or_insert(open.last_entry());
-        let shares = matches!(job, Job::Share(..));
+        let (shares, looks) = (matches!(job, Job::Share(..)), matches!(job, Job::Look));
         let done = {
             let (book, pins) = (&mut open, &pins);
             driver.run(|io| async move { perform(&io, book, pins, job).await }).await
@@ -148,6 +148,9 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
         }
         if told.replace(open.last_entry()) != Some(open.last_entry()) && !shares {
             sharing::soon(&state, &origin, &user);
+        }
+        if looks {
+            tell_it(&state, &origin, &user);
         }
         let (people, devices) = (open.people(&pins), open.own_devices());
         // What could not be kept is not believed either: the next one reads it anew.
@@ -216,6 +219,18 @@ async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, j
             pins::ask_again(io, book, pins, &people).await.map_or_else(|stop| kept(stop.code), |()| true)
         }
     }
+}
+
+/// Tells IT what the log ends with, where the policy says so.
+fn tell_it(state: &Rc<State>, origin: &Origin, user: &UserId) {
+    let url = state.policy.borrow().policy.as_ref().and_then(Policy::evidence_url);
+    let Some(url) = url else { return };
+    let (state, origin, user) = (Rc::clone(state), origin.clone(), user.clone());
+    spawn_local(async move {
+        let mut driver = Driver::new(&state, &origin, &user);
+        // What does not arrive is told the next time.
+        let _ = driver.run(|io| async move { pins::tell_head(&io, &origin, &user, &url).await }).await;
+    });
 }
 
 /// Where nothing is pinned, nothing is held back.

@@ -6,7 +6,7 @@ use keystead_core::{
     bootstrap::record::AccountRecord,
     ident::{DeviceId, KeyId, Origin, UserId},
     integrity::IntegrityRequest,
-    pins::{Log, shared},
+    pins::{evidence, shared},
     policy::Policy,
     restore, rotate,
     status::{DeploymentView, PageRequest, Progress, Refusal, Reply, State as Stage, Status, Typed},
@@ -90,8 +90,9 @@ pub(crate) async fn answer(state: Rc<State>, message: Value, tab: Option<i32>) -
             pins::decide(&state, &origin, &account, peer, *decision).await.map_err(|_| Refusal::NotSaved)?;
         }
         PageRequest::Evidence { origin, account } => {
-            let log = state.database.get(&Log::store_key(&origin, &account)).await.map_err(|_| Refusal::NotSaved)?;
-            return Ok(Value::String(log.unwrap_or_default()));
+            let mut driver = Driver::new(&state, &origin, &account);
+            let log = driver.run(|io| async move { evidence(&io, &origin, &account).await }).await;
+            return Ok(Value::String(log.map_err(|_| Refusal::NotSaved)?));
         }
         PageRequest::OwnPolicy => return Ok(policy::own(&state.database).await.unwrap_or(Value::Null)),
         PageRequest::SaveOwnPolicy { policy } => {

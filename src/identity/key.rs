@@ -46,10 +46,19 @@ impl PublicKey {
         &self.0
     }
 
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+    /// Is this its signature of the message?
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         let (key, signature) =
             (Ed25519PublicKey::from_slice(self.0.as_bytes()), Ed25519Signature::from_slice(signature));
         key.ok().zip(signature.ok()).is_some_and(|(key, signature)| key.verify(message, &signature).is_ok())
+    }
+}
+
+impl TryFrom<[u8; 32]> for PublicKey {
+    type Error = NotAPublicKey;
+    fn try_from(bytes: [u8; 32]) -> Result<Self, NotAPublicKey> {
+        VerifyingKey::from_bytes(&bytes).map(Self).map_err(|_| NotAPublicKey)
     }
 }
 

@@ -267,6 +267,11 @@ impl Log {
         self.next.saturating_sub(1)
     }
 
+    /// The number of the last entry of all, and what the next one would name as the one before it.
+    pub(super) fn head(&self) -> (u64, String) {
+        (self.end(), self.lines.last().map(Line::hash).unwrap_or_default())
+    }
+
     /// The number of the last entry about a person; 0 where there is none.
     pub(super) fn last_of(&self, peer: &UserId) -> u64 {
         self.last.get(peer).copied().unwrap_or_default()

@@ -18,6 +18,7 @@ mod decide;
 mod device;
 mod evidence;
 mod gate;
+mod head;
 mod heard;
 mod log;
 mod newcomers;
@@ -37,8 +38,9 @@ pub use self::{
     book::{Book, ObserveError},
     decide::{DecideError, Decision, Shown},
     device::{AgreementKey, DeviceKeyPair, NotAnAgreementKey},
-    evidence::{Evidence, EvidenceError, verify_evidence},
+    evidence::{Evidence, EvidenceError, verify_evidence, verify_heads},
     gate::{Passage, SETTLES_WITHIN, Sent, gate, pass},
+    head::{Head, evidence, tell_head},
     heard::Answered,
     log::{Entry, Log, MAX_ENTRIES, MAX_OF_ONE, What},
     observe::Contact,

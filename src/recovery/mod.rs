@@ -26,7 +26,7 @@ pub use self::{
     passphrase::{MAX_ITERATIONS, Passphrase},
     seed::{decode_seed, encode_seed},
     typo::find_typo,
-    vault::{FailingVault, KeyVault, MemoryVault, VaultError, WrappedRecoveryKey},
+    vault::{FailingVault, KeyVault, MemoryVault, Signed, VaultError, WrappedRecoveryKey},
 };
 
 /// The names of the secrets that Keystead knows by meaning; each is also the account data type that holds it, and the

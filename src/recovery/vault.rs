@@ -12,12 +12,14 @@ use aes_gcm::{
     aead::{Aead as _, Payload},
 };
 use serde::{Deserialize, Serialize};
+use vodozemac::Ed25519SecretKey;
 use zeroize::Zeroizing;
 
 use super::{DerivedKeys, Passphrase, RecoveryKey};
 use crate::{
     error::{Code, Coded},
     ident::KeyId,
+    identity::{PublicKey, derive_public},
     matrix::base64,
     secret::{SecretBytes, SecretText},
 };
@@ -31,6 +33,15 @@ pub struct WrappedRecoveryKey {
     /// The 32 bytes of the recovery key, encrypted, and the tag of 16.
     #[serde(with = "base64::array")]
     pub ciphertext: [u8; 48],
+}
+
+/// What a vault signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// The public half of the vault's key, always the same.
+    pub key: PublicKey,
+    /// Its Ed25519 signature.
+    pub signature: [u8; 64],
 }
 
 /// Why a vault did not do what it was asked.
@@ -92,6 +103,12 @@ pub trait KeyVault {
     /// [`VaultError::Failed`].
     async fn forget(&self, id: &KeyId) -> Result<(), VaultError>;
 
+    /// Signs a text with a key that is made for that at the first time, and kept for good.
+    ///
+    /// # Errors
+    /// [`VaultError::Failed`].
+    async fn sign(&self, text: &str) -> Result<Signed, VaultError>;
+
     /// Makes the recovery key of a passphrase: seconds of work, beside everything else where the platform can.
     ///
     /// # Errors
@@ -101,7 +118,7 @@ pub trait KeyVault {
 
 /// Wrapping keys in memory: for the native command and for tests.
 #[derive(Default)]
-pub struct MemoryVault(RefCell<BTreeMap<KeyId, SecretBytes<32>>>);
+pub struct MemoryVault(RefCell<BTreeMap<KeyId, SecretBytes<32>>>, RefCell<Option<SecretBytes<32>>>);
 
 fn cipher(wrapping_key: &SecretBytes<32>) -> Aes256Gcm {
     Aes256Gcm::new(wrapping_key.expose("wrap or unwrap a recovery key").into())
@@ -144,6 +161,16 @@ impl KeyVault for MemoryVault {
         Ok(())
     }
 
+    async fn sign(&self, text: &str) -> Result<Signed, VaultError> {
+        let mut kept = self.1.borrow_mut();
+        if kept.is_none() {
+            *kept = Some(SecretBytes::make_random().map_err(|_| VaultError::Failed)?);
+        }
+        let seed = kept.as_ref().ok_or(VaultError::Failed)?;
+        let signature = Ed25519SecretKey::from_slice(seed.expose("sign a text")).sign(text.as_bytes());
+        Ok(Signed { key: derive_public(seed), signature: signature.to_bytes() })
+    }
+
     async fn stretch(&self, passphrase: &Passphrase, typed: &SecretText) -> Result<RecoveryKey, VaultError> {
         Ok(passphrase.derive_key(typed))
     }
@@ -166,6 +193,9 @@ impl KeyVault for FailingVault {
         Err(VaultError::Failed)
     }
     async fn forget(&self, _: &KeyId) -> Result<(), VaultError> {
+        Err(VaultError::Failed)
+    }
+    async fn sign(&self, _: &str) -> Result<Signed, VaultError> {
         Err(VaultError::Failed)
     }
     async fn stretch(&self, _: &Passphrase, _: &SecretText) -> Result<RecoveryKey, VaultError> {
@@ -234,6 +264,14 @@ pub async fn conforms(vault: &impl KeyVault) -> Result<(), &'static str> {
     vault.forget(&ours).await.map_err(fail)?;
     vault.forget(&other).await.map_err(fail)?;
     check(vault.ids().await.map_err(fail)?.is_empty(), "nothing is left")?;
+
+    let first = vault.sign("a text").await.map_err(fail)?;
+    check(first.key.verifies(b"a text", &first.signature), "what is signed is signed by the key that is named")?;
+    let other = vault.sign("another t\u{eb}xt").await.map_err(fail)?;
+    check(other.key == first.key, "it is always the same key")?;
+    let holds = other.key.verifies("another t\u{eb}xt".as_bytes(), &other.signature);
+    check(holds && !other.key.verifies(b"a text", &other.signature), "each text has its own signature")?;
+    check(vault.ids().await.map_err(fail)?.is_empty(), "the key that signs is no wrapping key")?;
 
     let info = serde_json::json!({ "algorithm": "m.pbkdf2", "salt": "s\u{e9}l", "iterations": 1000, "bits": 256 });
     let passphrase = Passphrase::read(&info).ok_or("the suite's own passphrase is none")?;

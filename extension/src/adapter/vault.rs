@@ -8,7 +8,8 @@
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use keystead_core::{
     ident::KeyId,
-    recovery::{DerivedKeys, KeyVault, Passphrase, RecoveryKey, VaultError, WrappedRecoveryKey},
+    identity::PublicKey,
+    recovery::{DerivedKeys, KeyVault, Passphrase, RecoveryKey, Signed, VaultError, WrappedRecoveryKey},
     secret::{SecretBytes, SecretText},
 };
 use wasm_bindgen::{JsCast, JsValue};
@@ -17,6 +18,8 @@ use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 use zeroize::Zeroize;
 
 use super::database::{Database, WRAPPING_KEYS};
+
+const ED25519: &str = "Ed25519";
 
 /// The vault of one account: its keys are filed under `scope`.
 pub(crate) struct WebVault {
@@ -32,6 +35,11 @@ impl WebVault {
 
     fn slot(&self, id: &KeyId) -> String {
         format!("{}|{}", self.scope, id.as_str())
+    }
+
+    /// No id of a key has such a name.
+    fn signing_slot(&self) -> String {
+        format!("{}|~log", self.scope)
     }
 
     async fn wrapping_key(&self, id: &KeyId) -> Result<CryptoKey, VaultError> {
@@ -117,6 +125,25 @@ impl KeyVault for WebVault {
         self.database.write(WRAPPING_KEYS, &self.slot(id), None).await.map_err(failed)
     }
 
+    async fn sign(&self, text: &str) -> Result<Signed, VaultError> {
+        let pair = match self.database.read(WRAPPING_KEYS, &self.signing_slot()).await.map_err(failed)? {
+            pair if pair.is_undefined() => {
+                let pair = make_signing_pair().await?;
+                self.database.write(WRAPPING_KEYS, &self.signing_slot(), Some(&pair)).await.map_err(failed)?;
+                pair
+            }
+            pair => pair,
+        };
+        let half =
+            |name: &str| Reflect::get(&pair, &name.into()).and_then(JsCast::dyn_into::<CryptoKey>).map_err(failed);
+        let (private, public) = (half("privateKey")?, half("publicKey")?);
+        let text = Uint8Array::from(text.as_bytes());
+        let signature = subtle()?.sign_with_str_and_buffer_source(ED25519, &private, &text).map_err(failed)?;
+        let signature: [u8; 64] = bytes(settle(signature).await?)?;
+        let key: [u8; 32] = bytes(settle(subtle()?.export_key("raw", &public).map_err(failed)?).await?)?;
+        Ok(Signed { key: PublicKey::try_from(key).map_err(failed)?, signature })
+    }
+
     /// The browser does the work on a thread of its own.
     async fn stretch(&self, passphrase: &Passphrase, typed: &SecretText) -> Result<RecoveryKey, VaultError> {
         let typed = Uint8Array::from(typed.expose("to be stretched by the browser").as_bytes());
@@ -148,6 +175,18 @@ async fn make_wrapping_key() -> Result<CryptoKey, VaultError> {
     let usages = Array::of2(&"encrypt".into(), &"unwrapKey".into());
     let made = subtle()?.generate_key_with_object(&algorithm, false, &usages).map_err(failed)?;
     settle(made).await?.dyn_into().map_err(failed)
+}
+
+/// A pair of keys of which the private one stays in the browser.
+async fn make_signing_pair() -> Result<JsValue, VaultError> {
+    let algorithm = object(&[("name", ED25519.into())])?;
+    let usages = Array::of2(&"sign".into(), &"verify".into());
+    settle(subtle()?.generate_key_with_object(&algorithm, false, &usages).map_err(failed)?).await
+}
+
+/// The bytes of an answer, of which there must be so many.
+fn bytes<const N: usize>(buffer: JsValue) -> Result<[u8; N], VaultError> {
+    Uint8Array::new(&buffer).to_vec().try_into().map_err(failed)
 }
 
 fn gcm(iv: &[u8; 12], id: &KeyId) -> Result<Object, VaultError> {

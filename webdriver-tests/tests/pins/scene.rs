@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use keystead_core::pins::verify_evidence;
 use keystead_testbed::KeyKind;
 use keystead_webdriver_tests::client::Follower;
 use keystead_webdriver_tests::rows::output_dir;
@@ -190,10 +191,12 @@ impl Scene {
         Ok(())
     }
 
-    /// The log of key changes, as the popup saves it.
+    /// The log of key changes, as the popup saves it; the browser signed it.
     pub(crate) async fn log(&self) -> Result<String> {
         let ask = json!({ "ask": "evidence", "origin": self.desk.element.url(), "account": self.ann.user_id });
-        Ok(self.browser.ask(&ask).await?.as_str().unwrap_or_default().to_owned())
+        let log = self.browser.ask(&ask).await?.as_str().unwrap_or_default().to_owned();
+        ensure!(log.is_empty() || verify_evidence(&log)?.signed.is_some(), "nobody signed it: {log}");
+        Ok(log)
     }
 
     /// Loads the page again, with a background that has just started.
