@@ -91,6 +91,9 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
                 "browser.tabs.unloadOnLowMemory": false,
                 "browser.download.folderList": 2,
                 "browser.download.dir": downloads(private),
+                // A camera and a microphone that a machine has none of, and nobody who must allow them.
+                "media.navigator.streams.fake": true,
+                "media.navigator.permission.disabled": true,
             },
         },
     }))
