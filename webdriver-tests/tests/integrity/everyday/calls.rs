@@ -5,19 +5,36 @@ use anyhow::{Result, ensure};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, Site, until};
 use reqwest::Method;
 use serde_json::{Value, json};
+use thirtyfour::By;
 
 use super::Day;
 
 /// Where nobody answers.
 const NOWHERE: &str = "127.0.0.1:9";
-const CALL: &str = ".mx_CallView iframe";
-const JITSI: &str = ".mx_AppTile iframe";
+const CALL: &str = "iframe[src*='/widgets/element-call/']";
+const JITSI: &str = "iframe[src*='/jitsi.html']";
 
 pub(super) async fn opens(company: &Company, kind: BrowserKind) -> Result<()> {
     let config = json!({ "features": { "feature_group_calls": true }, "jitsi": { "preferred_domain": NOWHERE } });
     let config = config.as_object().cloned().unwrap_or_default();
     let mut day = Day::begin(company, kind, Site { config, ..Site::default() }).await?;
     may_call(company, &day).await?;
+    day.tries("Jitsi's widget shows its own page, and begins to load the meeting", async |day| {
+        start(day, "Jitsi Conference").await?;
+        says(day, JITSI, "Join Conference").await?;
+        day.picture("jitsi").await?;
+        const MEETING: &str = "
+            const frame = page.document.querySelector(arguments[0]).contentDocument;
+            const button = frame.querySelector('#joinButton');
+            if (button.onclick && !frame.querySelector('iframe')) button.click();
+            return frame.querySelector('iframe')?.src ?? '';";
+        let meeting = async || {
+            let seen = day.browser.in_page(MEETING, vec![JITSI.into()]).await?;
+            Ok(seen.as_str().is_some_and(|url| url.starts_with(&format!("https://{NOWHERE}/"))).then_some(()))
+        };
+        until("the meeting", PATIENCE, meeting).await
+    })
+    .await?;
     day.tries("the call widget shows its lobby and the person's own camera", async |day| {
         start(day, "Element Call").await?;
         const LOBBY: &str = "
@@ -37,24 +54,6 @@ pub(super) async fn opens(company: &Company, kind: BrowserKind) -> Result<()> {
         ensure!(day.browser.in_page(JOIN, vec![CALL.into()]).await? == true, "nothing to press");
         says(day, CALL, "MISSING_MATRIX_RTC").await?;
         day.picture("call").await
-    })
-    .await?;
-    day.tries("Jitsi's widget shows its own page, and begins to load the meeting", async |day| {
-        day.browser.in_page("page.mxDispatcher.dispatch({ action: 'view_home_page' });", vec![]).await?;
-        day.show_room().await?;
-        start(day, "Jitsi Conference").await?;
-        says(day, JITSI, "Join Conference").await?;
-        day.picture("jitsi").await?;
-        const MEETING: &str = "
-            const frame = page.document.querySelector(arguments[0]).contentDocument;
-            const button = frame.querySelector('#joinButton');
-            if (button.onclick && !frame.querySelector('iframe')) button.click();
-            return frame.querySelector('iframe')?.src ?? '';";
-        let meeting = async || {
-            let seen = day.browser.in_page(MEETING, vec![JITSI.into()]).await?;
-            Ok(seen.as_str().is_some_and(|url| url.starts_with(&format!("https://{NOWHERE}/"))).then_some(()))
-        };
-        until("the meeting", PATIENCE, meeting).await
     })
     .await?;
     day.end().await
@@ -77,9 +76,17 @@ async fn may_call(company: &Company, day: &Day) -> Result<()> {
 
 /// Begins a call of this kind in the room.
 async fn start(day: &Day, kind: &str) -> Result<()> {
-    day.browser.find("header.mx_RoomHeader button[aria-label='Video call']:enabled").await?.click().await?;
-    day.browser.find(&format!(".mx_RoomHeader_videoCallOption[aria-label='{kind}']")).await?.click().await?;
-    Ok(())
+    let button = "header.mx_RoomHeader button[aria-label='Video call']:enabled";
+    let option = format!(".mx_RoomHeader_videoCallOption[aria-label='{kind}']");
+    // The header is drawn anew while members come in.
+    until(&format!("{kind} to choose"), PATIENCE, async || {
+        if day.browser.session().find(By::Css(&*option)).await.is_err() {
+            day.browser.find(button).await?.click().await?;
+        }
+        day.browser.session().find(By::Css(&*option)).await?.click().await?;
+        Ok(Some(()))
+    })
+    .await
 }
 
 /// Waits until a frame shows these words.
