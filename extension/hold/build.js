@@ -20,6 +20,7 @@ const build = async (record) => {
     return;
   }
   watchFiles(record);
+  watchWorklets();
   const workers = readWorkers(record);
   const parsed = new DOMParser().parseFromString(record.template, "text/html");
   for (const link of parsed.querySelectorAll("link[href]")) link.setAttribute("href", link.getAttribute("href"));

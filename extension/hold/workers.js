@@ -55,10 +55,8 @@ const watchWorkers = (record, texts) => {
     },
   });
   delete window.SharedWorker;
-  // No hash can be asked of a worklet: Element records voice messages without one.
-  if (window.BaseAudioContext) defineProperty(window.BaseAudioContext.prototype, "audioWorklet", { get: () => undefined });
   if (!window.ServiceWorkerContainer) return;
-  // Nor of a service worker. What Element's does for pictures, the background does.
+  // No hash can be asked of a service worker. What Element's does for pictures, the background does.
   const registration = new window.EventTarget();
   const none = { active: null, installing: null, waiting: null, scope: `${origin}/` };
   Object.assign(registration, none, { update: async () => registration, unregister: async () => true });

@@ -185,7 +185,9 @@ fn inline(document: &Document) -> impl Iterator<Item = String> {
 }
 
 fn policy<'a>(document: &Document, files: impl Iterator<Item = &'a ListedFile>, import_map: Option<&str>) -> String {
-    let scripts = files.filter(|file| matches!(file.kind, FileKind::Script | FileKind::Module));
+    // A worklet runs as a script there.
+    let runs = |kind| matches!(kind, FileKind::Script | FileKind::Module | FileKind::Worklet);
+    let scripts = files.filter(|file| runs(file.kind));
     let mut sources: Vec<_> = scripts.map(|file| format!("'{}'", sri(&file.sha256))).chain(inline(document)).collect();
     let hash = |text: &str| Sha256Digest::new(Sha256::digest(text).into());
     sources.extend(import_map.map(|text| format!("'{}'", sri(&hash(text)))));

@@ -86,10 +86,19 @@ impl Follower {
     /// # Errors
     /// If it does not come to that.
     pub async fn reads(&mut self, words: &str) -> Result<()> {
+        self.hears(|line| line["body"] == words).await.with_context(|| format!("waiting for {words:?}")).map(drop)
+    }
+
+    /// Waits until the device has a message like this, in clear, with what it found in it; see `follow` of
+    /// `host/client.mjs`.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn hears(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         loop {
-            let line = self.next().await.with_context(|| format!("waiting for {words:?}"))?;
-            if line["body"] == words {
-                return Ok(());
+            let line = self.next().await?;
+            if wanted(&line) {
+                return Ok(line);
             }
         }
     }

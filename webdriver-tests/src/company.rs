@@ -125,19 +125,25 @@ impl Company {
         Ok(fingerprint)
     }
 
+    /// Is it a real Element Web that people use here? The host page has nothing of media, settings and calls.
+    #[must_use]
+    pub fn has_element_web(&self) -> bool {
+        self.element.join("usercontent/index.html").is_file()
+    }
+
     /// An Element Web and proxies for one run.
     ///
     /// # Errors
     /// If no port is free.
     pub fn desk(&self) -> Result<Desk> {
-        self.desk_in("")
+        self.desk_with(HostPageOptions::default())
     }
 
-    /// The same, with Element Web in a folder of its origin, such as `/element`.
+    /// The same, with Element Web served so.
     ///
     /// # Errors
     /// As [`Company::desk`].
-    pub fn desk_in(&self, folder: &str) -> Result<Desk> {
+    pub fn desk_with(&self, options: HostPageOptions) -> Result<Desk> {
         let behind = Proxy::start(self.synapse.url())?;
         // Synapse tells clients its own address when they log in: they would leave the way that we watch.
         let stay = Action::rewrite_json(|_, answer| {
@@ -148,7 +154,6 @@ impl Company {
         behind.add(Rule::when("login", |asked| asked.path.ends_with("/login"), stay));
         let homeserver = Proxy::start(&behind.url())?;
         let keyserver = Proxy::start(self.sks.url())?;
-        let options = HostPageOptions { folder: folder.to_owned(), ..HostPageOptions::default() };
         let element = HostPage::start(&self.element, &homeserver.url(), self.synapse.server_name(), options)?;
         Ok(Desk { homeserver, _behind: behind, keyserver, element })
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use keystead_cli::{Ending, ManifestAddSite, ManifestBuild};
-use keystead_testbed::{Action, Answer, Asked, KeyKind, KeySpec, Proxy, Rule};
+use keystead_testbed::{Action, Answer, Asked, HostPageOptions, KeyKind, KeySpec, Proxy, Rule};
 use reqwest::header::CACHE_CONTROL;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{Browser, Company, Desk};
 
@@ -45,6 +45,8 @@ pub struct Site {
     pub files: Vec<(String, &'static str, Vec<u8>)>,
     /// A second release that may run beside the first.
     pub second: Option<PathBuf>,
+    /// Fields of its `config.json` beside the usual ones, or instead of them.
+    pub config: Map<String, Value>,
 }
 
 #[derive(Parser)]
@@ -73,7 +75,8 @@ impl Guarded {
     /// # Errors
     /// If the command or gpg refuses.
     pub async fn start_with(company: &Company, site: Site) -> Result<Self> {
-        let desk = company.desk_in(site.folder)?;
+        let options = HostPageOptions { config: site.config.clone(), folder: site.folder.to_owned() };
+        let desk = company.desk_with(options)?;
         let upstream = desk.element.url();
         let host = if site.https { Proxy::start_https(&upstream)? } else { Proxy::start(&upstream)? };
         let spec = KeySpec::new("IT <it@example.org>", KeyKind::Ed25519).sign_only();

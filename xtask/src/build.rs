@@ -155,7 +155,7 @@ fn pages(profile: Profile, out: &Path) -> Result<()> {
 const HOOK: [&str; 6] = ["locals", "port", "bridge", "session", "wire", "commands"];
 
 /// The parts of what builds documents, in their order.
-const HOLD: [&str; 5] = ["locals", "port", "files", "workers", "build"];
+const HOLD: [&str; 6] = ["locals", "port", "files", "workers", "worklets", "build"];
 
 /// Makes one closure of a script's parts: in the page's world nothing of it may have a name that the page can use.
 fn closure(folder: &str, parts: &[&str], out: &Path) -> Result<()> {

@@ -1,9 +1,31 @@
 // `follow`: a device that stays, and says of every encrypted message in a room whether it can read it.
+import { createDecipheriv, createHash } from "node:crypto";
 import { MatrixEventEvent } from "matrix-js-sdk";
 import { logIn, ownKeysPublished, start, withPassword } from "./session.mjs";
 import { makeRoom } from "./commands.mjs";
 
 const say = (line) => process.stdout.write(`${JSON.stringify({ ok: true, ...line })}\n`);
+
+const sha256 = (bytes, encoding) => createHash("sha256").update(bytes).digest(encoding);
+
+/** An attachment, downloaded and decrypted by OpenSSL and not by the SDK: its hash, its size, how it begins. */
+async function attachment(client, { url, key, iv, hashes }) {
+    const from = client.mxcUrlToHttp(url, undefined, undefined, undefined, false, true, true);
+    const answer = await fetch(from, { headers: { Authorization: `Bearer ${client.getAccessToken()}` } });
+    const sealed = Buffer.from(await answer.arrayBuffer());
+    if (sha256(sealed, "base64").replace(/=+$/, "") !== hashes.sha256) throw new Error("not what was uploaded");
+    const cipher = createDecipheriv("aes-256-ctr", Buffer.from(key.k, "base64url"), Buffer.from(iv, "base64"));
+    const clear = Buffer.concat([cipher.update(sealed), cipher.final()]);
+    return { sha256: sha256(clear, "hex"), size: clear.length, start: clear.toString("latin1", 0, 4) };
+}
+
+/** What a message says, and what is attached to it. */
+async function read(client, { body, msgtype, info, file, ...more }) {
+    if (!file) return { body };
+    const waveform = more["org.matrix.msc1767.audio"]?.waveform;
+    const of = async (one) => one && attachment(client, one).catch(({ message }) => ({ error: message }));
+    return { body, msgtype, info, waveform, attachment: await of(file), thumbnail: await of(info?.thumbnail_file) };
+}
 
 /** `identity`: "keep" (none is made, the device stays unsigned), "make", or "reset". */
 export async function follow(input) {
@@ -18,11 +40,11 @@ export async function follow(input) {
     await ownKeysPublished(client);
     const roomId = input.roomId ?? (await makeRoom(client, input.roomName, invite));
     const since = Date.now();
-    const told = (event) => {
+    const told = async (event) => {
         if (event.getTs() < since) return;
         if (event.getRoomId() !== roomId || event.getWireType() !== "m.room.encrypted") return;
         const readable = !event.isDecryptionFailure();
-        say({ eventId: event.getId(), readable, body: readable ? event.getContent().body : undefined });
+        say({ eventId: event.getId(), readable, ...(readable ? await read(client, event.getContent()) : {}) });
     };
     client.on(MatrixEventEvent.Decrypted, told);
     say({ roomId, userId: client.getUserId(), deviceId: client.getDeviceId() });

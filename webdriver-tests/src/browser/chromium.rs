@@ -12,7 +12,7 @@ use super::{BrowserOptions, cage, downloads, headed};
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
 
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 12] = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -23,6 +23,9 @@ const ARGUMENTS: [&str; 10] = [
     "--enable-logging",
     "--window-size=1280,900",
     "--ignore-certificate-errors",
+    // A camera and a microphone that a machine has none of, and nobody who must allow them.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ];
 
 /// Chromedriver on a port, in a cage where the policy stands.

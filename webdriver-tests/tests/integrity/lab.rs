@@ -30,9 +30,9 @@ const all = {
   }),
   async worklet() {
     const audio = new AudioContext();
-    if (!audio.audioWorklet) return "no worklet";
     await audio.audioWorklet.addModule("tone.worklet.js");
-    return "worklet";
+    const tone = new AudioWorkletNode(audio, "tone");
+    return new Promise((done) => (tone.port.onmessage = ({ data }) => done(data)));
   },
   async service() {
     const registration = await navigator.serviceWorker.register("sw.js");
@@ -80,7 +80,11 @@ pub(crate) fn files() -> Vec<(String, &'static str, Vec<u8>)> {
         file("part.worker.js", JS, WORKER),
         file("part.js", JS, "self.part = 1;\n"),
         file("part.mjs", JS, "export const name = \"module\";\n"),
-        file("tone.worklet.js", JS, "registerProcessor(\"tone\", class extends AudioWorkletProcessor {});\n"),
+        file(
+            "tone.worklet.js",
+            JS,
+            "registerProcessor(\"tone\", class extends AudioWorkletProcessor { constructor() { super(); this.port.postMessage(\"worklet\"); } });\n",
+        ),
         file("sw.js", JS, "self.addEventListener(\"install\", () => self.skipWaiting());\n"),
         ("lab/lab.wasm".into(), "application/wasm", WASM.to_vec()),
     ]
@@ -105,16 +109,12 @@ fn attacks(guarded: &Guarded, kind: BrowserKind) -> Vec<Attack> {
         Attack { name, rules: Vec::new(), path: format!("lab/?{query}={encoded}"), then }
     };
     let script = |name: &str| format!("<script>{}</script>", guarded.payload(name).trim());
-    // What a worklet can do is little: that it is parsed shows in what it imports.
+    // What a worklet can do is little: that it is parsed shows in what it imports. As a script it can do more.
     let tone = format!("import \"{}/ran/worklet\";\n", guarded.host.url());
-    let [tone_then, service_then] = match kind {
-        // They are as if the browser had none.
-        BrowserKind::Chromium => [Then::Says("no worklet"), Then::Says("no service worker")],
-        BrowserKind::Firefox => [CHANGED, CHANGED],
-    };
-    let [worklet, service] = match kind {
-        BrowserKind::Chromium => ["no worklet", "no service worker"],
-        BrowserKind::Firefox => ["worklet", "service worker"],
+    let (service, service_then) = match kind {
+        // It is as if the browser had none.
+        BrowserKind::Chromium => ("no service worker", Then::Says("no service worker")),
+        BrowserKind::Firefox => ("service worker", CHANGED),
     };
     let evil = || vec![at("/evil.js", js("unlisted"))];
     let index = Action::Answer(Answer::new(200, HTML, format!("<script src=lab/lab.js></script>{}", script("frame"))));
@@ -133,13 +133,14 @@ fn attacks(guarded: &Guarded, kind: BrowserKind) -> Vec<Attack> {
         attack("a worker as listed", "lab/?worker", Vec::new(), Then::Says("worker 1")),
         attack("a worker", "lab/?worker", vec![at("/part.worker.js", js("worker"))], CHANGED),
         attack("what a worker imports", "lab/?worker", vec![at("/part.js", js("import"))], CHANGED),
-        attack("a worklet as listed", "lab/?worklet", Vec::new(), Then::Says(worklet)),
+        attack("a worklet as listed", "lab/?worklet", Vec::new(), Then::Says("worklet")),
         attack(
             "a worklet",
             "lab/?worklet",
             vec![at("/tone.worklet.js", Action::Answer(Answer::new(200, JS, tone)))],
-            tone_then,
+            CHANGED,
         ),
+        attack("a worklet that reports home", "lab/?worklet", vec![at("/tone.worklet.js", js("tone"))], CHANGED),
         attack("a service worker as listed", "lab/?service", Vec::new(), Then::Says(service)),
         attack("a service worker", "lab/?service", vec![at("/lab/sw.js", js("service"))], service_then),
         attack("WebAssembly as listed", "lab/?wasm", Vec::new(), Then::Says("wasm")),

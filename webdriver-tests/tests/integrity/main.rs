@@ -5,6 +5,7 @@
 
 mod before;
 mod documents;
+mod everyday;
 mod files;
 mod frames;
 mod honest;
@@ -34,6 +35,7 @@ async fn main() -> ExitCode {
         before::add(company, kind, rows);
         releases::add(company, kind, rows);
         served::add(company, kind, rows);
+        everyday::add(company, kind, rows);
     })
     .await
 }
