@@ -105,6 +105,15 @@ impl SharedPin {
         self.decided.map_or_else(|| self.sight.map(|sight| sight.master), |decided| decided.master)
     }
 
+    /// The same without what is of a later time than this.
+    pub(super) fn until(&self, latest: UnixMillis) -> Self {
+        Self {
+            user: self.user.clone(),
+            sight: self.sight.filter(|sight| sight.at <= latest),
+            decided: self.decided.filter(|decided| decided.at <= latest),
+        }
+    }
+
     /// Is there nothing that another browser could use?
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,6 +1,9 @@
 //! What the store says, and what this browser knows: one goes into the other, and what the store lacks is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +23,10 @@ use crate::{
 /// How long the text of a chunk is at most, in bytes: encrypted and in base64 it is below 50,000, which every homeserver
 /// takes.
 const MAX_TEXT: usize = 36_000;
+
+/// How far another browser's clock may be ahead: what it says of a later time is not taken in, or it would count as the
+/// newest for ever. Far more than two clocks differ as a rule, for what is not taken in is not written again either.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A chunk that is to be written.
 pub(super) struct Wanted {
@@ -60,8 +67,9 @@ impl Book {
             touched.extend(0..of);
         }
 
-        let theirs = read.chunks.values().flat_map(|chunk| &chunk.people);
-        let theirs: Vec<SharedPin> = theirs.filter(|pin| pin.user != owner && !pin.is_empty()).cloned().collect();
+        let latest = io.now().plus(CLOCKS_DIFFER);
+        let theirs = read.chunks.values().flat_map(|chunk| &chunk.people).filter(|pin| pin.user != owner);
+        let theirs = theirs.map(|pin| pin.until(latest)).filter(|pin| !pin.is_empty()).collect::<Vec<_>>();
         let moved = self.take_all(io, &theirs).await?;
 
         let mut heard = self.log.end();

@@ -132,12 +132,12 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     // Of two stores, the one that the sealed recovery names.
     let other = trouble == Some(Trouble::Other) && reader.named_entry().is_some();
     let gives_way = |(share, _): &(ShareKey, EncryptedSecret)| other || reader.is_renewed(&share.id());
-    // What another store says was written by this person's browsers too.
-    let (share, entry, head) = match share.filter(|share| !gives_way(share)) {
-        Some((share, entry)) => (share, entry, head),
+    let (share, entry, head, chunks) = match share.filter(|share| !gives_way(share)) {
+        Some((share, entry)) => (share, entry, head, chunks),
+        // Whoever made the other store may have put anything into it: nothing of it is taken.
         None => {
             let (share, entry) = reader.establish().await?;
-            (share, entry, None)
+            (share, entry, None, BTreeMap::new())
         }
     };
     let entry = (key.id.clone(), entry);

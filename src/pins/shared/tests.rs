@@ -252,6 +252,65 @@ fn after_a_compromise_there_is_another_key_and_nobody_is_told() {
 }
 
 #[test]
+fn nothing_is_taken_from_a_store_that_gives_way() {
+    // The recovery key was replaced because somebody may have it, and with it the key of the store.
+    let (_, mut one, mut other) = two();
+    let named = one.names_a_store();
+    other.sees("@eve:a", 6);
+    other.sees("@bob:a", 6);
+    other.accepts("@bob:a", true);
+    other.shares();
+    one.looks_at_all().shares();
+    assert_eq!((one.store_id(), one.pinned("@eve:a"), one.pinned("@bob:a")), (named, None, Some(key(1))));
+
+    // And where there is another store than the one that the sealed recovery names.
+    let (server, mut one, _) = two();
+    let named = one.store_id();
+    one.is_told_of(&named);
+    let another = Server::new();
+    let mut theirs = another.browser();
+    theirs.sees("@eve:a", 6);
+    theirs.sees("@bob:a", 1);
+    theirs.sees("@bob:a", 6);
+    theirs.accepts("@bob:a", true);
+    theirs.shares();
+    another
+        .kinds()
+        .iter()
+        .filter(|kind| kind.starts_with(super::HEAD))
+        .for_each(|kind| server.put(kind, another.get(kind)));
+    one.shares();
+    assert_eq!((one.trouble(), one.store_id()), (Some(Trouble::Other), named));
+    assert_eq!((one.pinned("@eve:a"), one.pinned("@bob:a")), (None, Some(key(1))));
+    one.shares();
+    assert_eq!((one.pinned("@eve:a"), one.pinned("@bob:a")), (None, Some(key(1))), "and not later");
+}
+
+#[test]
+fn what_is_of_the_future_is_not_believed() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    for (off, believed) in [(HOUR, true), (48 * HOUR, false), (i64::MAX / 2, false)] {
+        let (_, mut one, mut other) = two();
+        other.off = off;
+        other.sees("@bob:a", 2);
+        other.accepts("@bob:a", false);
+        other.sees("@carol:a", 3);
+        other.shares();
+        one.shares();
+        let expected = if believed { (Some(key(2)), Some(key(3))) } else { (Some(key(1)), None) };
+        assert_eq!((one.pinned("@bob:a"), one.pinned("@carol:a")), expected, "{off}");
+        // What is decided here afterwards counts, and somebody else may see the person.
+        one.sees("@bob:a", if believed { 1 } else { 4 });
+        one.accepts("@bob:a", false);
+        one.sees("@carol:a", 3);
+        one.shares();
+        assert_eq!(one.shares(), Some(Shared::Same));
+        let expected = if believed { key(1) } else { key(4) };
+        assert_eq!((one.pinned("@bob:a"), one.pinned("@carol:a")), (Some(expected), Some(key(3))), "{off}");
+    }
+}
+
+#[test]
 fn a_writer_may_die_anywhere() {
     let mut at = 0;
     loop {
