@@ -214,6 +214,25 @@ impl PeerRecord {
         }
     }
 
+    /// The first identity that another browser of the owner's saw, before this one saw the pinned one, where nobody has
+    /// decided between the two. Neither is anything but a homeserver's word then: both are held back.
+    #[must_use]
+    pub fn contested_by(&self) -> Option<PublicKey> {
+        let pinned = self.identity.as_ref().filter(|_| self.decided.is_none() && self.proven.is_none())?;
+        self.sight.map(|sight| sight.master).filter(|master| *master != pinned.master)
+    }
+
+    /// Pins what takes another identity's place.
+    pub(super) fn succeed(&mut self, old: PublicKey, pinned: PinnedIdentity) {
+        let (master, since) = (pinned.master, pinned.since);
+        let before = self.identity.replace(pinned).filter(|before| before.master != master);
+        // Of two that were contested the pinned one may be the right one.
+        let contested = || (old != master).then_some(PinnedIdentity { master: old, since, compared: false });
+        self.previous = before.or(self.previous.take()).or_else(contested);
+        self.accepted = None;
+        self.demote();
+    }
+
     /// May a room key that is encrypted to this key go to this device?
     #[must_use]
     pub fn passes(&self, device: &DeviceId, key: &AgreementKey, pins: &Pins) -> bool {

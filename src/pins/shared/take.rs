@@ -68,7 +68,8 @@ impl PeerRecord {
     }
 
     /// Takes in what another browser of the owner's knows of the person: what was decided there after the last decision
-    /// here, and a first sight that is older than the one here.
+    /// here, and a first sight that is older than the one here. Of two first sights, where this browser has looked for
+    /// itself, neither is believed: both identities are held back until somebody decides.
     pub(in crate::pins) fn take(&mut self, theirs: &SharedPin, now: UnixMillis) -> Taken {
         let ours = self.shared();
         let merged = ours.merge(theirs);
@@ -94,12 +95,30 @@ impl PeerRecord {
             (None, Some(_)) => {}
             (None, None) if was != merged.master() => {
                 told.push(What::Elsewhere { decided: None, sight: merged.sight.map(Box::new) });
-                self.follow(merged.master(), None, false, now, &mut told);
+                if was.is_none() || self.unseen {
+                    self.follow(merged.master(), None, false, now, &mut told);
+                } else {
+                    self.contest(now, &mut told);
+                }
             }
             (None, None) => {}
         }
-        let moved = was != self.identity.as_ref().map(|pinned| pinned.master);
+        // What was answered last is to be looked at again where the pin is another one, or what was in its way is gone.
+        let moved = self.answer.is_empty();
         Taken { changed: true, moved, told }
+    }
+
+    /// Another browser saw another identity before this one saw its own: nothing is followed, and nothing passes.
+    fn contest(&mut self, now: UnixMillis, told: &mut Vec<What>) {
+        self.answer.clear();
+        self.quiet = false;
+        let (Some(old), Some(pinned)) = (self.contested_by(), &self.identity) else { return };
+        // What is held back already stays what it is.
+        if self.change.is_none() {
+            let verdict = Verdict::MasterChanged { old, new: pinned.master };
+            told.push(What::Seen(Box::new(verdict.clone())));
+            self.change = Some(Change { verdict, at: now });
+        }
     }
 
     /// Pins what was pinned elsewhere. What is published is measured by it from now on.
@@ -117,6 +136,12 @@ impl PeerRecord {
         if was == master {
             if let Some(pinned) = &mut self.identity {
                 pinned.compared |= compared;
+            }
+            let contested =
+                |change: &Change| matches!(change.verdict, Verdict::MasterChanged { new, .. } if Some(new) == was);
+            if self.change.as_ref().is_some_and(contested) {
+                self.change = None;
+                self.answer.clear();
             }
             return;
         }

@@ -46,7 +46,7 @@ fn what_one_browser_sees_and_decides_the_other_knows() {
 }
 
 #[test]
-fn a_decision_beats_an_observation_and_the_older_sight_is_the_pin() {
+fn a_decision_beats_an_observation_and_the_older_sight_contests_the_pin() {
     let server = Server::new();
     let (mut one, mut other) = (server.browser(), server.browser());
     one.sees("@bob:a", 1);
@@ -54,17 +54,22 @@ fn a_decision_beats_an_observation_and_the_older_sight_is_the_pin() {
     other.sees("@bob:a", 2);
     one.shares();
     other.shares();
-    assert_eq!(other.pinned("@bob:a"), Some(key(1)), "seen first, there");
-    assert!(other.is_held("@bob:a"), "and what is published here is a change");
+    assert_eq!(other.pinned("@bob:a"), Some(key(2)), "what this one saw itself is not replaced");
+    assert!(other.is_held("@bob:a"), "and held until somebody decides");
+    assert_eq!(other.record("@bob:a").sight.unwrap().master, key(1));
     let history = other.history("@bob:a");
     assert!(history.contains(&Happened::Seen(crate::error::Code::PinIdentity)), "{history:?}");
     one.shares();
     assert_eq!(one.pinned("@bob:a"), Some(key(1)));
     assert!(!one.is_held("@bob:a"));
 
-    // Held back there on purpose; a third one saw another identity before anybody, on a clock that is wrong.
-    other.keeps("@bob:a");
+    // Held back on purpose; a third one saw another identity before anybody, on a clock that is wrong.
+    one.sees("@bob:a", 2);
+    one.keeps("@bob:a");
+    one.shares();
     other.shares();
+    assert_eq!(other.pinned("@bob:a"), Some(key(1)), "a decision counts");
+    assert!(other.is_held("@bob:a"));
     let mut third = server.browser();
     third.off = -1_000_000;
     third.sees("@bob:a", 3);

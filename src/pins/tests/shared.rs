@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::world::{Person, Published, World};
 use crate::{
     identity::PublicKey,
+    pins::Decision,
     pins::shared::{Decided, Outcome, SharedPin, Sight},
     time::UnixMillis,
 };
@@ -78,8 +79,137 @@ fn what_was_accepted_elsewhere_gets_keys_here() {
     assert_eq!(world.discarded(), 1, "and what was held is sent to it anew");
     assert!(world.gets("@bob:a", "LAPTOP", 66));
     // And can be withdrawn here.
-    world.decide("@bob:a", &crate::pins::Decision::Withdraw).unwrap();
+    world.decide("@bob:a", &Decision::Withdraw).unwrap();
     assert!(!world.gets("@bob:a", "LAPTOP", 66));
+}
+
+/// Bob, whom this browser has seen; and another identity of his, which another browser saw a day before.
+fn contested() -> (World, Person, Person) {
+    let mut world = World::new();
+    world.prove(&Person::new("@ann:a", 50));
+    let mut bob = Person::new("@bob:a", 10);
+    bob.add_device("PHONE", 20, true);
+    let mut other = Person::new("@bob:a", 90);
+    other.add_device("GHOST", 66, true);
+    world.homeserver(bob.answer());
+    world.observe(&bob.answer());
+    assert!(world.gets("@bob:a", "PHONE", 20));
+    let pin = seen_elsewhere(&world, &other, *other.master());
+    world.hears(&pin);
+    (world, bob, other)
+}
+
+#[test]
+fn of_two_first_sights_neither_gets_keys_until_somebody_decides() {
+    let (mut world, bob, other) = contested();
+    let mut third = Person::new("@bob:a", 80);
+    third.add_device("THIRD", 81, true);
+    for _ in 0..2 {
+        for (published, device, key) in [(&bob, "PHONE", 20), (&other, "GHOST", 66), (&third, "THIRD", 81)] {
+            world.homeserver(published.answer());
+            world.observe(&published.answer());
+            world.later();
+            assert!(!world.gets("@bob:a", device, key), "{device}");
+            let [view] = &world.people()[..] else { panic!("nobody is told") };
+            assert_eq!((view.code.as_str(), view.held, view.acceptable), ("KS-PIN-IDENTITY", true, true), "{device}");
+            assert_ne!(view.old_code, view.new_code, "{device}");
+        }
+        // Whoever wants it held back has not said which one is right.
+        world.decide("@bob:a", &Decision::KeepHolding).unwrap();
+        assert_eq!(world.tells(&bob).decided, None);
+        world.reopen();
+    }
+    // It is for the person to say, about what is published then.
+    for (published, device, key) in [(&bob, "PHONE", 20), (&other, "GHOST", 66)] {
+        let (mut world, _, _) = contested();
+        world.homeserver(published.answer());
+        world.observe(&published.answer());
+        let shown = world.people()[0].shown.clone();
+        world.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+        assert!(world.people().is_empty() && world.gets("@bob:a", device, key), "{device}");
+        let decided = world.tells(published).decided.unwrap();
+        assert_eq!((decided.outcome, decided.master), (Outcome::Accepted, Some(*published.master())), "{device}");
+        let (unwanted, device, key) = if key == 20 { (&other, "GHOST", 66) } else { (&bob, "PHONE", 20) };
+        world.observe(&unwanted.answer());
+        world.homeserver(unwanted.answer());
+        assert!(!world.gets("@bob:a", device, key), "{device}");
+    }
+}
+
+#[test]
+fn an_older_sight_elsewhere_does_not_dismiss_what_is_said_here() {
+    let mut world = World::new();
+    let mut bob = Person::new("@bob:a", 10);
+    bob.add_device("PHONE", 20, true);
+    let mut other = Person::new("@bob:a", 90);
+    other.add_device("GHOST", 66, true);
+    world.observe(&bob.answer());
+    world.homeserver(other.answer());
+    world.observe(&other.answer());
+    world.later();
+    assert!(!world.gets("@bob:a", "GHOST", 66));
+    let pin = seen_elsewhere(&world, &other, *other.master());
+    world.hears(&pin);
+    assert!(world.people()[0].held && !world.gets("@bob:a", "GHOST", 66), "it is a change here as before");
+    assert_eq!(world.discarded(), 0);
+    // The other browser goes by what it saw first, and takes nothing younger over.
+    let mut elsewhere = World::new();
+    let younger = Sight { master: *bob.master(), at: UnixMillis(world.now().0 + 1) };
+    elsewhere.homeserver(other.answer());
+    elsewhere.observe(&other.answer());
+    elsewhere.hears(&SharedPin { user: bob.user(), sight: Some(younger), decided: None });
+    assert!(elsewhere.people().is_empty() && elsewhere.gets("@bob:a", "GHOST", 66));
+}
+
+#[test]
+fn two_browsers_that_saw_the_same_have_nothing_to_say() {
+    let (mut one, mut other) = (World::new(), World::new());
+    let mut bob = Person::new("@bob:a", 10);
+    bob.add_device("PHONE", 20, true);
+    one.observe(&bob.answer());
+    other.wait(Duration::from_secs(86_400));
+    for world in [&mut one, &mut other] {
+        world.homeserver(bob.answer());
+        world.observe(&bob.answer());
+    }
+    for _ in 0..2 {
+        one.hears(&other.tells(&bob));
+        other.hears(&one.tells(&bob));
+        for world in [&mut one, &mut other] {
+            assert!(world.people().is_empty() && world.gets("@bob:a", "PHONE", 20));
+            assert_eq!(world.discarded(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_contested_ends_with_a_decision_elsewhere_or_the_roster() {
+    for ours in [true, false] {
+        let (mut world, bob, other) = contested();
+        let (right, device, key) = if ours { (&bob, "PHONE", 20) } else { (&other, "GHOST", 66) };
+        world.homeserver(right.answer());
+        world.observe(&right.answer());
+        world.later();
+        assert!(!world.gets("@bob:a", device, key));
+        let decided = Decided {
+            at: world.now(),
+            outcome: Outcome::Accepted,
+            master: Some(*right.master()),
+            previous: None,
+            compared: false,
+        };
+        world.hears(&SharedPin { user: bob.user(), sight: None, decided: Some(decided) });
+        assert!(world.people().is_empty() && world.gets("@bob:a", device, key), "{device}");
+    }
+    for (ago, believed) in [(86_400_001, false), (3_600_000, true)] {
+        let (mut world, bob, _) = contested();
+        world.trust("signer");
+        let since = UnixMillis(world.now().0 - ago);
+        world.publish(&Published { people: &[("@bob:a", Some(bob.master()), Some(since))], ..Published::default() });
+        world.look();
+        assert_eq!(world.gets("@bob:a", "PHONE", 20), believed, "{ago}");
+        assert_eq!(world.people().is_empty(), believed, "{ago}");
+    }
 }
 
 #[test]

@@ -306,6 +306,11 @@ impl World {
         self.run(async |io, book| ask_again(io, book.as_mut().unwrap(), &pins, &moved).await.unwrap());
     }
 
+    /// What it tells other browsers of somebody.
+    pub(super) fn tells(&self, person: &Person) -> SharedPin {
+        self.book().records[&person.user].shared()
+    }
+
     /// This browser proves the owner's identity.
     pub(super) fn prove(&mut self, own: &Person) {
         let mut record = AccountRecord::new(owner());
