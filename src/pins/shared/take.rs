@@ -46,18 +46,21 @@ impl PeerRecord {
             master: self.identity.as_ref().map(|pinned| pinned.master),
             previous: self.previous.as_ref().map(|pinned| pinned.master),
             compared,
+            before: None,
         });
         (self.sight.or(first), self.decided.or(decided))
     }
 
     /// Notes that this is what was decided, when the pin is as it is to be.
     pub(in crate::pins) fn settle_on(&mut self, outcome: Outcome, now: UnixMillis) {
-        let at = self.decided.map_or(now, |before| now.max(UnixMillis(before.at.0.saturating_add(1))));
+        let before = self.decided.map(|before| before.at);
+        let at = before.map_or(now, |before| now.max(UnixMillis(before.0.saturating_add(1))));
+        let before = before.filter(|_| outcome == Outcome::Kept);
         let master = self.identity.as_ref().map(|pinned| pinned.master);
         let previous = self.previous.as_ref().map(|pinned| pinned.master);
         let compared = self.identity.as_ref().is_some_and(|pinned| pinned.compared);
         self.sight = self.sight.or(master.map(|master| Sight { master, at: now }));
-        self.decided = Some(Decided { at, outcome, master, previous, compared });
+        self.decided = Some(Decided { at, outcome, master, previous, compared, before });
     }
 
     /// Since when an identity is known, in whichever browser.
@@ -84,6 +87,11 @@ impl PeerRecord {
         match (decision, merged.decided) {
             (Some(decided), _) => {
                 told.push(What::Elsewhere { decided: Some(Box::new(decided)), sight: None });
+                if ours.decided.is_some_and(|ours| ours.outcome == Outcome::Kept && ours.at > decided.at) {
+                    // What was wanted held back here, later and not knowing of that, stays so; and is asked about again.
+                    self.quiet = false;
+                    return Taken { changed: true, moved: false, told };
+                }
                 self.follow(decided.master, decided.previous, decided.compared, now, &mut told);
                 let accepted = decided.outcome == Outcome::Accepted && decided.previous.is_some();
                 // What was accepted here of devices can be withdrawn still, where the identity is the same.

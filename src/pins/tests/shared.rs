@@ -73,6 +73,7 @@ fn what_was_accepted_elsewhere_gets_keys_here() {
         master: Some(*new.master()),
         previous: Some(*bob.master()),
         compared: true,
+        before: None,
     };
     world.hears(&SharedPin { user: bob.user(), sight: None, decided: Some(decided) });
     assert!(world.people().is_empty(), "nothing is held any more");
@@ -197,6 +198,7 @@ fn what_is_contested_ends_with_a_decision_elsewhere_or_the_roster() {
             master: Some(*right.master()),
             previous: None,
             compared: false,
+            before: None,
         };
         world.hears(&SharedPin { user: bob.user(), sight: None, decided: Some(decided) });
         assert!(world.people().is_empty() && world.gets("@bob:a", device, key), "{device}");
@@ -210,6 +212,72 @@ fn what_is_contested_ends_with_a_decision_elsewhere_or_the_roster() {
         assert_eq!(world.gets("@bob:a", "PHONE", 20), believed, "{ago}");
         assert_eq!(world.people().is_empty(), believed, "{ago}");
     }
+}
+
+#[test]
+fn a_browser_that_was_not_told_yet_takes_back_nothing() {
+    let (mut one, mut stale) = (World::new(), World::new());
+    let mut bob = Person::new("@bob:a", 10);
+    bob.add_device("PHONE", 20, true);
+    let mut new = Person::new("@bob:a", 90);
+    new.add_device("LAPTOP", 66, true);
+    for world in [&mut one, &mut stale] {
+        world.homeserver(bob.answer());
+        world.observe(&bob.answer());
+        world.later();
+        world.homeserver(new.answer());
+        world.observe(&new.answer());
+    }
+    let shown = one.people()[0].shown.clone();
+    one.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+    stale.wait(Duration::from_secs(60));
+    stale.decide("@bob:a", &Decision::KeepHolding).unwrap();
+    // The pin of the one is not moved, and what the other holds back stays held until its person says so.
+    one.hears(&stale.tells(&bob));
+    assert!(one.people().is_empty() && one.gets("@bob:a", "LAPTOP", 66));
+    stale.hears(&one.tells(&bob));
+    assert!(stale.people()[0].held && !stale.gets("@bob:a", "LAPTOP", 66));
+    // Who has seen nothing goes by the acceptance; whoever keeps it held back now has heard of it.
+    let mut third = World::new();
+    third.homeserver(new.answer());
+    third.hears(&stale.tells(&bob));
+    assert!(third.gets("@bob:a", "LAPTOP", 66));
+    stale.decide("@bob:a", &Decision::KeepHolding).unwrap();
+    one.hears(&stale.tells(&bob));
+    assert!(one.people()[0].held && !one.gets("@bob:a", "LAPTOP", 66));
+}
+
+#[test]
+fn the_rosters_word_is_as_old_as_it_says() {
+    let mut bob = Person::new("@bob:a", 10);
+    bob.add_device("PHONE", 20, true);
+    let mut named = Person::new("@bob:a", 80);
+    named.add_device("TABLET", 81, true);
+    let mut newest = Person::new("@bob:a", 90);
+    newest.add_device("LAPTOP", 66, true);
+    let (mut one, mut stale) = (World::new(), World::new());
+    for world in [&mut one, &mut stale] {
+        world.homeserver(bob.answer());
+        world.observe(&bob.answer());
+        world.wait(Duration::from_secs(3600));
+    }
+    let since = one.now();
+    one.wait(Duration::from_secs(3600));
+    one.homeserver(newest.answer());
+    one.observe(&newest.answer());
+    let shown = one.people()[0].shown.clone();
+    one.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+    // A browser that was closed meanwhile does what the roster said before that.
+    stale.wait(Duration::from_secs(86_400));
+    stale.trust("signer");
+    stale.publish(&Published { people: &[("@bob:a", Some(named.master()), Some(since))], ..Published::default() });
+    stale.homeserver(named.answer());
+    assert_eq!(stale.observe(&named.answer())[0], "KS-PIN-RESET");
+    one.hears(&stale.tells(&bob));
+    assert!(one.people().is_empty() && one.gets("@bob:a", "LAPTOP", 66));
+    stale.homeserver(newest.answer());
+    stale.hears(&one.tells(&bob));
+    assert!(stale.gets("@bob:a", "LAPTOP", 66));
 }
 
 #[test]
