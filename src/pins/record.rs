@@ -272,4 +272,11 @@ impl PeerRecord {
             |id: &DeviceId| self.devices.get(id).is_some_and(|pin| self.passes(id, &pin.now().curve25519, pins));
         self.withheld.keys().filter(|id| passes(id)).cloned().collect()
     }
+
+    /// The devices that may have room keys.
+    #[must_use]
+    pub fn passing(&self, pins: &Pins) -> BTreeSet<DeviceId> {
+        let passes = |(id, pin): &(&DeviceId, &DevicePin)| self.passes(id, &pin.now().curve25519, pins);
+        self.devices.iter().filter(passes).map(|(id, _)| id.clone()).collect()
+    }
 }

@@ -53,7 +53,7 @@ impl<'a> Pinned<'a> {
         let (account, book, pins) = (self.account, &mut self.book, &self.pins);
         let shared = account.drive(|io| async move {
             let Some(read) = shared::read(io.clone(), &origin(), account.user(), pins).await? else { return Ok(None) };
-            let merged = book.share(&io, read).await?;
+            let merged = book.share(&io, pins, read).await?;
             shared::write(io, merged).await.map(Some)
         });
         shared.await.unwrap().map_err(|stop: keystead_core::matrix::homeserver::Stop| stop.code).unwrap()

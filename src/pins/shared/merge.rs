@@ -18,6 +18,7 @@ use crate::{
     ident::UserId,
     matrix::{base64, homeserver::Stop},
     pins::{book::Book, record::PeerRecord},
+    policy::Pins,
 };
 
 /// How long the text of a chunk is at most, in bytes: encrypted and in base64 it is below 50,000, which every homeserver
@@ -50,11 +51,12 @@ pub struct Merged {
 }
 
 impl Book {
-    /// Takes the store in, and says what it lacks. Asks nobody but the browser's own storage.
+    /// Takes the store in, and says what it lacks. Asks nobody but the browser's own storage; and the client to make new room
+    /// keys, where somebody is not to have them any more.
     ///
     /// # Errors
     /// [`Stop`] where that fails, or nothing more goes into a store.
-    pub async fn share(&mut self, io: &Io, read: Read) -> Result<Merged, Stop> {
+    pub async fn share(&mut self, io: &Io, pins: &Pins, read: Read) -> Result<Merged, Stop> {
         // What is known of oneself is proven in each browser, and not by hearsay.
         let owner = self.owner().clone();
         let whole = read.trouble.is_some() || read.head.is_none() || read.local.heard > self.log.end();
@@ -70,7 +72,8 @@ impl Book {
         let latest = io.now().plus(CLOCKS_DIFFER);
         let theirs = read.chunks.values().flat_map(|chunk| &chunk.people).filter(|pin| pin.user != owner);
         let theirs = theirs.map(|pin| pin.until(latest)).filter(|pin| !pin.is_empty()).collect::<Vec<_>>();
-        let moved = self.take_all(io, &theirs).await?;
+        let moved = self.take_all(io, pins, &theirs).await?;
+        self.release(io, pins).await?;
 
         let mut heard = self.log.end();
         let mut texts = self.texts(io, &read, of, &touched).await?;
@@ -99,7 +102,12 @@ impl Book {
     }
 
     /// Takes in what others know of these people.
-    pub(in crate::pins) async fn take_all(&mut self, io: &Io, theirs: &[SharedPin]) -> Result<BTreeSet<UserId>, Stop> {
+    pub(in crate::pins) async fn take_all(
+        &mut self,
+        io: &Io,
+        pins: &Pins,
+        theirs: &[SharedPin],
+    ) -> Result<BTreeSet<UserId>, Stop> {
         self.load(io, theirs.iter().map(|pin| &pin.user)).await?;
         let now = io.now();
         let mut moved = BTreeSet::new();
@@ -107,7 +115,9 @@ impl Book {
             let first_seen = pin.sight.map_or(now, |sight| sight.at.min(now));
             let record = self.records.entry(pin.user.clone());
             let record = record.or_insert_with(|| PeerRecord::new(pin.user.clone(), first_seen));
+            let passed = record.passing(pins);
             let taken = record.take(pin, now);
+            self.outdated |= !passed.is_subset(&record.passing(pins)) && !pins.exempt.contains(&pin.user);
             if taken.moved && !record.withheld.is_empty() {
                 moved.insert(pin.user.clone());
             }

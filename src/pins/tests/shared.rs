@@ -215,6 +215,46 @@ fn what_is_contested_ends_with_a_decision_elsewhere_or_the_roster() {
 }
 
 #[test]
+fn whoever_may_not_have_the_next_key_does_not_keep_the_one_in_use() {
+    let (mut world, _, _) = contested();
+    assert_eq!(world.discarded(), 1, "what was said of an older sight");
+    world.reopen();
+    world.look();
+    assert_eq!(world.discarded(), 1, "once");
+
+    // A decision elsewhere; and a withdrawal here, which a client that is away is asked about again.
+    let mut world = World::new();
+    let (mut bob, mut new) = (Person::new("@bob:a", 10), Person::new("@bob:a", 90));
+    bob.add_device("PHONE", 20, true);
+    new.add_device("LAPTOP", 66, true);
+    world.observe(&bob.answer());
+    world.later();
+    world.observe(&new.answer());
+    world.homeserver(new.answer());
+    let shown = world.people()[0].shown.clone();
+    world.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+    assert!(world.gets("@bob:a", "LAPTOP", 66));
+    assert_eq!(world.discarded(), 0, "nobody was without");
+    let (at, master) = (UnixMillis(world.now().0 + 1), Some(*bob.master()));
+    let decided = Decided { at, outcome: Outcome::Withdrawn, master, previous: None, compared: false, before: None };
+    let mut elsewhere = world.tells(&bob);
+    elsewhere.decided = Some(decided);
+    world.hears(&elsewhere);
+    assert_eq!(world.discarded(), 1);
+    let shown = world.people()[0].shown.clone();
+    world.wait(Duration::from_secs(1));
+    world.decide("@bob:a", &Decision::Accept { shown, compared: true }).unwrap();
+    world.client_is_away(true);
+    world.decide("@bob:a", &Decision::Withdraw).unwrap();
+    world.reopen();
+    assert_eq!(world.discarded(), 1);
+    world.client_is_away(false);
+    world.observe(&new.answer());
+    world.observe(&new.answer());
+    assert_eq!(world.discarded(), 2);
+}
+
+#[test]
 fn a_browser_that_was_not_told_yet_takes_back_nothing() {
     let (mut one, mut stale) = (World::new(), World::new());
     let mut bob = Person::new("@bob:a", 10);

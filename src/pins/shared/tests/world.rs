@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::{
     bootstrap::record::{AccountRecord, KeyStatus, VaultKey},
     effect::{
-        Answer, Effect, HttpRequest, HttpResponse, Io, Method, Run, Step, StoreCommand, Target, TransportError,
-        VaultCommand,
+        Answer, Effect, HttpRequest, HttpResponse, Io, Method, PageAnswer, PageCommand, Run, Step, StoreCommand,
+        Target, TransportError, VaultCommand,
     },
     error::Code,
     events::{self, Event},
@@ -280,6 +280,7 @@ impl Browser {
             Effect::Vault(VaultCommand::Derive { id, wrapped, info }) => {
                 Answer::Derived(ready(self.vault.derive(&id, &wrapped, &info)).unwrap())
             }
+            Effect::Page(PageCommand::DiscardSessions) => Answer::Page(PageAnswer::Done),
             other => panic!("{other:?}"),
         }
     }
@@ -290,7 +291,7 @@ impl Browser {
         self.try_run(before, async |io, book| {
             let origin = origin();
             let Some(read) = shared::read(io.clone(), &origin, &owner, &pins).await? else { return Ok(None) };
-            let merged = book.as_mut().unwrap().share(&io, read).await?;
+            let merged = book.as_mut().unwrap().share(&io, &pins, read).await?;
             shared::write(io, merged).await.map(Some)
         })
     }
