@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     ident::UserId,
     matrix::base64,
-    recovery::{decode_seed, encode_seed},
+    recovery::{DerivedKeys, EncryptedSecret, decode_seed, encode_seed},
     secret::{NoRandomness, SecretBytes, SecretText},
 };
 
@@ -126,6 +126,11 @@ impl ShareKey {
     /// Reads the secret as secret storage has it: the bytes in base64.
     pub(super) fn from_secret(secret: &SecretText) -> Option<Self> {
         decode_seed(secret).ok().map(Self::from_bytes)
+    }
+
+    /// Opens the entry of it in secret storage.
+    pub(super) fn from_entry(entry: &EncryptedSecret, derived: &DerivedKeys) -> Option<Self> {
+        entry.decrypt(derived).ok().and_then(|secret| Self::from_secret(&secret))
     }
 
     pub(crate) fn to_secret(&self) -> SecretText {

@@ -99,6 +99,11 @@ fn store_key(origin: &Origin, owner: &UserId) -> String {
 }
 
 impl Local {
+    /// The store's key as it was read before under this recovery key.
+    pub(super) fn entry_under(&self, id: &KeyId) -> Option<&EncryptedSecret> {
+        self.entry.as_ref().filter(|(under, _)| under == id).map(|(_, entry)| entry)
+    }
+
     pub(super) async fn load(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
         Ok(read(io, &store_key(origin, owner)).await?.1)
     }
@@ -136,14 +141,6 @@ async fn read(io: &Io, key: &str) -> Result<(Option<String>, Local), RecordError
         },
         _ => Err(RecordError::Store),
     }
-}
-
-/// The store that an account's sealed recovery is to name, if this browser knows one.
-///
-/// # Errors
-/// [`RecordError`]
-pub(crate) async fn known_store(io: &Io, origin: &Origin, owner: &UserId) -> Result<Option<StoreId>, RecordError> {
-    Ok(Local::load(io, origin, owner).await?.newest.map(|newest| newest.id))
 }
 
 /// What was wrong with an account's store, and when, unless the person has read it.

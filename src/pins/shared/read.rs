@@ -129,10 +129,10 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
         tell(&io, origin, owner, &local, trouble).await?;
     }
     let Looked { share, head, chunks, all, trouble } = looked;
-    // Of two stores, the one that the sealed recovery names.
-    let other = trouble == Some(Trouble::Other) && reader.named_entry().is_some();
-    let gives_way = |(share, _): &(ShareKey, EncryptedSecret)| other || reader.is_renewed(&share.id());
-    let (share, entry, head, chunks) = match share.filter(|share| !gives_way(share)) {
+    // Of two stores, the one that the sealed recovery names; and none that it does not, where this browser knows neither.
+    let gives_way =
+        trouble == Some(Trouble::Other) && (reader.named_entry().is_some() || reader.known_entry().is_none());
+    let (share, entry, head, chunks) = match share.filter(|_| !gives_way) {
         Some((share, entry)) => (share, entry, head, chunks),
         // Whoever made the other store may have put anything into it: nothing of it is taken.
         None => {
@@ -235,36 +235,37 @@ impl Reader<'_> {
 
     async fn decrypt(&self, entry: &EncryptedSecret) -> Result<Option<ShareKey>, Stop> {
         let derived = prove::derive(self.io, self.key, KEY).await?;
-        Ok(entry.decrypt(&derived).ok().and_then(|secret| ShareKey::from_secret(&secret)))
+        Ok(ShareKey::from_entry(entry, &derived))
     }
 
     /// The store's key as it was read before under the recovery key in force.
     fn known_entry(&self) -> Option<&EncryptedSecret> {
-        self.local.entry.as_ref().filter(|(id, _)| *id == self.key.id).map(|(_, entry)| entry)
+        self.local.entry_under(&self.key.id)
+    }
+
+    /// The newest state is one of this store.
+    fn knows(&self, id: &StoreId) -> bool {
+        self.local.newest.as_ref().is_some_and(|newest| newest.id == *id)
     }
 
     /// Is there one, as far as this browser can know?
     fn expects_key(&self) -> bool {
-        let told = self.key.pins.as_ref().is_some_and(|named| named.entry.is_none());
-        self.known_entry().is_some() || told
+        self.known_entry().is_some() || self.key.pins.as_ref().is_some_and(|named| self.expects(&named.id))
     }
 
     /// Must the store of this name have a head, as far as this browser can know?
     fn expects(&self, id: &StoreId) -> bool {
         let told = self.key.pins.as_ref().is_some_and(|named| named.entry.is_none() && named.id == *id);
-        self.local.newest.as_ref().map_or(told, |newest| newest.id == *id)
+        told || self.knows(id)
     }
 
     /// Is it another store than this browser knows of?
     fn judge_id(&self, id: &StoreId) -> Option<Trouble> {
         let named = self.key.pins.as_ref().map(|named| &named.id);
-        let other = match (&self.local.newest, named) {
-            (_, Some(named)) if named == id => false,
-            // With another recovery key there may be another store: whoever resets secret storage loses the key of the one
-            // before. A rotation takes it along.
-            (Some(newest), _) => newest.id != *id && self.known_entry().is_some(),
-            (None, named) => named.is_some(),
-        };
+        // With another recovery key there may be another store: after a compromise one is made, and the sealed recovery
+        // names it; and whoever resets secret storage loses the key of the one before.
+        let known = self.local.newest.as_ref().filter(|_| self.known_entry().is_some()).map(|newest| &newest.id);
+        let other = named != Some(id) && known.or(named).is_some_and(|right| right != id);
         other.then_some(Trouble::Other)
     }
 
@@ -319,14 +320,7 @@ impl Reader<'_> {
     /// The key of the store that the sealed recovery names, where this browser has it.
     fn named_entry(&self) -> Option<&EncryptedSecret> {
         let named = self.key.pins.as_ref()?;
-        let known = self.local.newest.as_ref().is_some_and(|newest| newest.id == named.id);
-        named.entry.as_ref().or_else(|| self.known_entry().filter(|_| known))
-    }
-
-    /// Was another key made together with the recovery key, because somebody may have the one of the store that is there?
-    fn is_renewed(&self, id: &StoreId) -> bool {
-        let known = self.local.newest.as_ref().is_some_and(|newest| newest.id == *id);
-        known && self.key.pins.as_ref().is_some_and(|named| named.entry.is_some() && named.id != *id)
+        named.entry.as_ref().or_else(|| self.known_entry().filter(|_| self.knows(&named.id)))
     }
 
     /// Puts a key of the store into secret storage: the one that was there, else a new one. Where another browser does the

@@ -25,13 +25,15 @@ use crate::{
         shared::{self, NamedStore, Shared, Sight, StoreId, Trouble},
     },
     policy::Pins,
-    recovery::{KeyDescription, KeyVault, MemoryVault, RecoveryKey},
+    recovery::{EncryptedSecret, KeyDescription, KeyVault, MemoryVault, RecoveryKey, SecretDocument},
     secret::SecretBytes,
     store::{MemoryStore, Store},
     time::UnixMillis,
 };
 
 pub(super) const KEY_ID: &str = "ours";
+/// Of the recovery key that takes its place.
+pub(super) const NEXT_KEY_ID: &str = "next";
 
 pub(super) fn key(byte: u8) -> PublicKey {
     derive_public(&SecretBytes::new([byte; 32]))
@@ -47,6 +49,10 @@ fn origin() -> Origin {
 
 fn recovery_key() -> RecoveryKey {
     RecoveryKey::from_bytes(SecretBytes::new([42; 32]))
+}
+
+pub(super) fn next_key() -> RecoveryKey {
+    RecoveryKey::from_bytes(SecretBytes::new([43; 32]))
 }
 
 fn ready<T>(future: impl Future<Output = T>) -> T {
@@ -126,6 +132,22 @@ impl Server {
 
     pub(super) fn documents(&self) -> BTreeMap<String, Value> {
         self.data.borrow().documents.clone()
+    }
+
+    /// The key of a store, under the next recovery key.
+    pub(super) fn enter_next(&self, entry: &EncryptedSecret) {
+        let document = self.get(shared::KEY).map(|content| serde_json::from_value(content).unwrap());
+        let mut document: SecretDocument = document.unwrap_or_default();
+        document.set_entry(&KeyId::parse(NEXT_KEY_ID).unwrap(), entry);
+        self.put(shared::KEY, Some(serde_json::to_value(&document).unwrap()));
+    }
+
+    /// The key of the store that there is, under the next recovery key.
+    pub(super) fn carried_over(&self) -> EncryptedSecret {
+        let document: SecretDocument = serde_json::from_value(self.get(shared::KEY).unwrap()).unwrap();
+        let entry = document.entry(&KeyId::parse(KEY_ID).unwrap()).unwrap().unwrap();
+        let secret = entry.decrypt(&recovery_key().derive_keys(shared::KEY)).unwrap();
+        EncryptedSecret::encrypt(&next_key().derive_keys(shared::KEY), &secret).unwrap()
     }
 
     /// Puts head and chunks back to what they were.
@@ -457,12 +479,42 @@ impl Browser {
 
     /// The recovery key was made here.
     pub(super) fn names_a_store(&mut self) -> StoreId {
-        let owner = self.server.owner.clone();
-        let key = recovery_key();
-        let named = self.run(async |io, _| {
-            NamedStore::for_key(&io, &origin(), &owner, None, &key).await.map_err(|_| Code::RecVault).unwrap()
-        });
+        let named = self.name_store(false, &recovery_key());
         self.change_key(|key| key.pins = Some(named.clone()));
         named.id
+    }
+
+    /// The store that is named with this recovery key: the one that there is, or another one.
+    fn name_store(&mut self, same: bool, key: &RecoveryKey) -> NamedStore {
+        let owner = self.server.owner.clone();
+        self.run(async |io, _| {
+            let record = AccountRecord::load(&io, &origin(), &owner).await.unwrap();
+            let replaced = record.current().filter(|_| same);
+            NamedStore::for_key(&io, &origin(), &owner, replaced, key).await.map_err(|_| Code::RecVault).unwrap()
+        })
+    }
+
+    /// The recovery key is replaced; after a compromise it names another store. Returns what it names.
+    pub(super) fn rotates(&mut self, compromised: bool) -> NamedStore {
+        let named = self.name_store(!compromised, &next_key());
+        self.has_next_key(named.clone());
+        self.server.put("m.secret_storage.default_key", Some(json!({ "key": NEXT_KEY_ID })));
+        self.server.enter_next(named.entry.as_ref().unwrap());
+        named
+    }
+
+    /// The next recovery key is the one in force here.
+    pub(super) fn has_next_key(&mut self, named: NamedStore) {
+        let (owner, id) = (self.server.owner.clone(), KeyId::parse(NEXT_KEY_ID).unwrap());
+        let wrapped = ready(self.vault.admit(&id, next_key())).unwrap();
+        self.run(async |io, _| {
+            let mut record = AccountRecord::load(&io, &origin(), &owner).await.unwrap();
+            let next = |record: &mut AccountRecord| {
+                for key in &mut record.keys {
+                    (key.id, key.wrapped, key.pins) = (id.clone(), Some(wrapped.clone()), Some(named.clone()));
+                }
+            };
+            record.change(&io, &origin(), next).await.unwrap();
+        });
     }
 }
