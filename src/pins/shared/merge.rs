@@ -164,7 +164,9 @@ impl Merged {
         self.writes.is_empty()
     }
 
-    pub(super) const fn trouble(&self) -> Option<Trouble> {
+    /// What was wrong with the store.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<Trouble> {
         self.read.trouble
     }
 }

@@ -11,7 +11,7 @@ use super::{
     HEAD, KEY,
     entry::SharedPin,
     key::{Part, Sealed, ShareKey, StoreId},
-    local::{Known, Local, Trouble},
+    local::{self, Known, Local, Trouble},
 };
 use crate::{
     bootstrap::{
@@ -20,7 +20,6 @@ use crate::{
     },
     effect::{Answer, Effect, HttpResponse, Io, VaultCommand},
     error::Code,
-    events::{self, Event},
     ident::{Origin, UserId},
     matrix::{
         MatrixError, account_data,
@@ -32,7 +31,7 @@ use crate::{
 
 /// What is not as it must be is read again so often, after this pause, before it is believed: homeservers with several
 /// workers answer late, and another browser may be writing.
-const DOUBTS: usize = 3;
+const DOUBTS: u32 = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(20);
 /// How long another browser may take to write a key of its own over ours. The one that is there then is in force.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
@@ -116,17 +115,9 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     }
     let local = Local::load(&io, origin, owner).await?;
     let reader = Reader { io: &io, homeserver: Homeserver::new(&io), owner, key, local: &local };
-    let mut doubts = 0;
-    let looked = loop {
-        let Some(looked) = reader.look().await? else { return Ok(None) };
-        if looked.trouble.is_none() || doubts == DOUBTS {
-            break looked;
-        }
-        doubts += 1;
-        io.ask(Effect::SleepUntil(io.now().plus(DOUBT_PAUSE))).await;
-    };
+    let Some(looked) = reader.look_until_sure(origin).await? else { return Ok(None) };
     if let Some(trouble) = looked.trouble {
-        tell(&io, origin, owner, &local, trouble).await?;
+        local::tell(&io, origin, owner, trouble).await?;
     }
     let Looked { share, head, chunks, all, trouble } = looked;
     // Of two stores, the one that the sealed recovery names; and none that it does not, where this browser knows neither.
@@ -148,17 +139,6 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     };
     let (origin, owner) = (origin.clone(), owner.clone());
     Ok(Some(Read { origin, owner, key: share, local, head, chunks, all, trouble }))
-}
-
-/// Has the person and the log know, before anything is put right.
-async fn tell(io: &Io, origin: &Origin, owner: &UserId, local: &Local, trouble: Trouble) -> Result<(), Stop> {
-    // What goes on is told once.
-    if local.trouble.is_some_and(|(known, _)| known == trouble) {
-        return Ok(());
-    }
-    let now = io.now();
-    Local::change(io, origin, owner, |local| local.trouble = Some((trouble, now))).await?;
-    Ok(events::note(io, origin, owner, Event::SharedPinsLost { trouble }).await?)
 }
 
 struct Reader<'a> {
@@ -185,6 +165,32 @@ enum Opened {
 }
 
 impl Reader<'_> {
+    /// Looks, and again where something is not as it must be. How often that was is kept: the browser may stop the background
+    /// at any time.
+    async fn look_until_sure(&self, origin: &Origin) -> Result<Option<Looked>, Stop> {
+        let mut doubt = self.local.doubt;
+        loop {
+            let Some(looked) = self.look().await? else { return Ok(None) };
+            let now = self.io.now();
+            let sure = doubt.is_some_and(|(since, times)| {
+                times >= DOUBTS && since <= now && now.since(since) >= DOUBT_PAUSE * DOUBTS
+            });
+            if looked.trouble.is_some() && sure {
+                return Ok(Some(looked));
+            }
+            let next = doubt.filter(|(since, _)| *since <= now).map_or((now, 1), |(since, times)| (since, times + 1));
+            let next = looked.trouble.map(|_| next);
+            if doubt != next {
+                Local::change(self.io, origin, self.owner, |local| local.doubt = next).await?;
+            }
+            if next.is_none() {
+                return Ok(Some(looked));
+            }
+            doubt = next;
+            self.io.ask(Effect::SleepUntil(now.plus(DOUBT_PAUSE))).await;
+        }
+    }
+
     /// Looks once; `None` where the account's secret storage is not under our key now.
     async fn look(&self) -> Result<Option<Looked>, Stop> {
         let kinds = [account_data::DEFAULT_KEY, KEY, HEAD];

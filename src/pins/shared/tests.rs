@@ -5,7 +5,7 @@ mod world;
 use std::{collections::BTreeSet, time::Instant};
 
 use super::{Outcome, Shared, Trouble};
-use crate::pins::Happened;
+use crate::{effect::Effect, pins::Happened};
 use world::{Browser, Server, key, user};
 
 /// Two browsers that share somebody whom the first has seen.
@@ -451,6 +451,73 @@ fn a_homeserver_that_is_late_or_away_is_no_trouble() {
     assert_eq!(one.shares_or_stops(), Err("KS-NET-UNREACHABLE"));
     server.is_away(false);
     assert_eq!((one.shares(), one.trouble()), (Some(Shared::Same), None));
+}
+
+#[test]
+fn a_homeserver_that_drops_what_is_written_is_told_of() {
+    let (server, mut one, mut other) = two();
+    one.sees("@carol:a", 5);
+    server.drops(Some(super::HEAD));
+    for _ in 0..2 {
+        assert_eq!(one.shares(), Some(Shared::Again));
+        assert_eq!(one.trouble(), None, "another browser may have been faster");
+    }
+    let mut one = one.restarts();
+    for day in 0..3 {
+        for _ in 0..5 {
+            one.shares();
+            assert_eq!(one.trouble(), Some(Trouble::Older));
+        }
+        one.reads_trouble();
+        one.shares();
+        assert_eq!((one.trouble(), one.events().len()), (None, day + 1), "once a day");
+        server.wait(24 * 60 * 60 * 1000);
+    }
+    server.drops(None);
+    assert_eq!(one.shares(), Some(Shared::Same));
+    other.shares();
+    assert_eq!((other.trouble(), other.pinned("@carol:a")), (None, Some(key(5))));
+    // Now and then, it is nothing.
+    for number in 0..6 {
+        one.sees(&format!("@person{number}:a"), 6);
+        server.drops(Some(super::HEAD));
+        one.shares();
+        server.drops(None);
+        one.shares();
+        assert_eq!(one.trouble(), None);
+    }
+}
+
+#[test]
+fn a_doubt_goes_on_where_the_background_was_stopped() {
+    let (server, mut one, mut other) = two();
+    let old = server.documents();
+    one.sees("@carol:a", 5);
+    one.shares();
+    // It is stopped while it waits to look again.
+    let stops = |browser: &mut Browser| browser.shares_until(|effect| matches!(effect, Effect::SleepUntil(_)));
+    server.put_back(&old, |_| true);
+    for _ in 0..3 {
+        stops(&mut one);
+        assert_eq!(one.trouble(), None, "it may be late");
+        one = one.restarts();
+        server.wait(10_000);
+    }
+    server.wait(60_000);
+    stops(&mut one);
+    assert_eq!(one.trouble(), Some(Trouble::Older));
+    // What was over in between begins anew.
+    one.shares();
+    other.shares();
+    let new = server.documents();
+    for _ in 0..4 {
+        server.put_back(&old, |_| true);
+        stops(&mut other);
+        server.wait(600_000);
+        server.put_back(&new, |_| true);
+        assert_eq!(other.shares(), Some(Shared::Same));
+        assert_eq!(other.trouble(), None);
+    }
 }
 
 #[test]

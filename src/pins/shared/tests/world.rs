@@ -66,6 +66,8 @@ struct Data {
     bytes: usize,
     now: u64,
     away: bool,
+    /// Nothing that is written to these is kept.
+    drops: Option<&'static str>,
     /// What is read instead, so many times.
     late: Option<(BTreeMap<String, Value>, usize)>,
 }
@@ -176,6 +178,11 @@ impl Server {
         self.data.borrow_mut().away = away;
     }
 
+    /// Answers that it has written what is of these kinds, and has not.
+    pub(super) fn drops(&self, kinds: Option<&'static str>) {
+        self.data.borrow_mut().drops = kinds;
+    }
+
     fn answer(&self, requests: &[HttpRequest]) -> Answer {
         let data = &mut *self.data.borrow_mut();
         if data.away {
@@ -202,7 +209,9 @@ impl Server {
                     assert_eq!(request.method, Method::Put);
                     data.writes += 1;
                     data.bytes += body.len();
-                    data.documents.insert(kind, serde_json::from_str(body).unwrap());
+                    if data.drops.is_none_or(|dropped| !kind.starts_with(dropped)) {
+                        data.documents.insert(kind, serde_json::from_str(body).unwrap());
+                    }
                     Ok(response(200, json!({})))
                 }
                 None => match old.as_ref().unwrap_or(&data.documents).get(&kind) {
@@ -351,7 +360,12 @@ impl Browser {
 
     /// Until the key that it makes is written, and no further.
     pub(super) fn shares_to_the_key(&mut self) {
-        self.flow(&mut |effect| !matches!(effect, Effect::SleepUntil(_)));
+        self.shares_until(|effect| matches!(effect, Effect::SleepUntil(_)));
+    }
+
+    /// Until this effect, and no further.
+    pub(super) fn shares_until(&mut self, end: impl Fn(&Effect) -> bool) {
+        self.flow(&mut |effect| !end(effect));
     }
 
     /// The client is answered this identity of somebody.
