@@ -143,7 +143,7 @@ impl ShareKey {
         StoreId(base64::encode_unpadded(id.expose("it is a name, and says nothing of the key")))
     }
 
-    /// In which of so many chunks, a power of two of at most 256, somebody is. By a keyed hash: whoever invents people
+    /// In which of so many chunks, a power of two, somebody is. By a keyed hash: whoever invents people
     /// cannot have them all in one.
     pub(super) fn place(&self, user: &UserId, of: usize) -> usize {
         let key = self.place.expose("to find the chunk of somebody");

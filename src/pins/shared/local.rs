@@ -38,12 +38,15 @@ pub enum Trouble {
     /// A part of it is missing, is of an older state, or cannot be opened.
     #[error("a part of the store is missing or altered")]
     Damaged,
+    /// Nothing more goes into it.
+    #[error("the store is full")]
+    Full,
 }
 
 impl Coded for Trouble {
     fn code(&self) -> Code {
         match self {
-            Self::Gone | Self::Other | Self::Older | Self::Forked | Self::Damaged => Code::PinShared,
+            Self::Gone | Self::Other | Self::Older | Self::Forked | Self::Damaged | Self::Full => Code::PinShared,
         }
     }
 }

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     effect::Io,
-    error::Code,
     ident::UserId,
     matrix::{base64, homeserver::Stop},
     pins::{book::Book, record::PeerRecord},
@@ -46,6 +45,8 @@ pub struct Merged {
     pub(super) of: usize,
     /// The number of the last entry of the log that is in it.
     pub(super) heard: u64,
+    /// Not everybody has a place.
+    pub(super) full: bool,
     /// People of whom another identity is pinned now, and who were not given a room key: they are to be looked at again.
     pub moved: BTreeSet<UserId>,
 }
@@ -55,7 +56,7 @@ impl Book {
     /// keys, where somebody is not to have them any more.
     ///
     /// # Errors
-    /// [`Stop`] where that fails, or nothing more goes into a store.
+    /// [`Stop`] where that fails.
     pub async fn share(&mut self, io: &Io, pins: &Pins, read: Read) -> Result<Merged, Stop> {
         // What is known of oneself is proven in each browser, and not by hearsay.
         let owner = self.owner().clone();
@@ -76,17 +77,16 @@ impl Book {
         self.release(io, pins).await?;
 
         let mut heard = self.log.end();
-        let mut texts = self.texts(io, &read, of, &touched).await?;
-        while texts.values().any(|text| text.len() > MAX_TEXT) {
+        let mut chunks = self.chunks(io, &read, of, &touched).await?;
+        if of < MAX_CHUNKS && chunks.values().any(|people| text(people).len() > MAX_TEXT) {
             // Everybody's place is another one then.
-            of *= 2;
-            if of > MAX_CHUNKS {
-                return Err(Stop { code: Code::PinShared, not_before: None });
-            }
-            texts = self.texts(io, &read, of, &(0..of).collect()).await?;
+            let all = self.chunks(io, &read, MAX_CHUNKS, &(0..MAX_CHUNKS).collect()).await?;
+            (of, chunks) = divide(all, of);
             // Reading a record may note that it was lost.
             heard = self.log.end();
         }
+        let mut full = false;
+        let texts = chunks.into_iter().map(|(index, people)| (index, fitting(people, &mut full))).collect::<Vec<_>>();
         let grown = read.head.as_ref().is_none_or(|head| head.content.chunks.len() != of);
         let mut known = known(&read);
         let mut writes = Vec::new();
@@ -98,7 +98,7 @@ impl Book {
                 writes.push(Wanted { index, text, content });
             }
         }
-        Ok(Merged { read, writes, known, of, heard, moved })
+        Ok(Merged { read, writes, known, of, heard, full, moved })
     }
 
     /// Takes in what others know of these people.
@@ -129,14 +129,14 @@ impl Book {
         Ok(moved)
     }
 
-    /// What these chunks are to say, of so many.
-    async fn texts(
+    /// Who is in these chunks, of so many.
+    async fn chunks(
         &mut self,
         io: &Io,
         read: &Read,
         of: usize,
         touched: &BTreeSet<usize>,
-    ) -> Result<BTreeMap<usize, String>, Stop> {
+    ) -> Result<BTreeMap<usize, Vec<SharedPin>>, Stop> {
         let people: Vec<UserId> = self
             .log
             .people()
@@ -153,7 +153,7 @@ impl Book {
                 chunk.push(pin);
             }
         }
-        Ok(chunks.into_iter().map(|(index, people)| (index, text(&people))).collect())
+        Ok(chunks)
     }
 }
 
@@ -186,6 +186,38 @@ fn known(read: &Read) -> BTreeMap<usize, Known> {
         Some((index, Known { counter: listed.counter, hash: listed.hash.clone(), content }))
     };
     head.content.chunks.iter().enumerate().filter_map(known).collect()
+}
+
+/// Puts everybody, who is given by the finest division, into as many chunks as are needed, and more than there were.
+fn divide(all: BTreeMap<usize, Vec<SharedPin>>, were: usize) -> (usize, BTreeMap<usize, Vec<SharedPin>>) {
+    let sizes: Vec<usize> = all.values().map(|people| text(people).len()).collect();
+    let fit = |of: &usize| (0..*of).all(|index| sizes.iter().skip(index).step_by(*of).sum::<usize>() <= MAX_TEXT);
+    let more = std::iter::successors(Some(were * 2), |of| Some(of * 2)).take_while(|of| *of < MAX_CHUNKS);
+    let of = more.into_iter().find(fit).unwrap_or(MAX_CHUNKS);
+    let mut chunks: BTreeMap<usize, Vec<SharedPin>> = BTreeMap::new();
+    for (index, people) in all {
+        chunks.entry(index % of).or_default().extend(people);
+    }
+    chunks.values_mut().for_each(|people| people.sort_by(|one, other| one.user.cmp(&other.user)));
+    (of, chunks)
+}
+
+/// What a chunk is to say. Where that is too much, decisions come first, then the oldest sights: every browser chooses the
+/// same.
+fn fitting(mut people: Vec<SharedPin>, full: &mut bool) -> String {
+    let all = text(&people);
+    if all.len() <= MAX_TEXT {
+        return all;
+    }
+    people.sort_by_cached_key(|pin| (pin.decided.is_none(), pin.sight.map(|sight| sight.at), pin.user.clone()));
+    let mut length = 1;
+    people.retain(|pin| {
+        length += text(std::slice::from_ref(pin)).len() - 1;
+        length <= MAX_TEXT
+    });
+    people.sort_by(|one, other| one.user.cmp(&other.user));
+    *full = true;
+    text(&people)
 }
 
 fn text(people: &[SharedPin]) -> String {

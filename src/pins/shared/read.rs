@@ -40,8 +40,10 @@ const SETTLE_TRIES: usize = 3;
 const LOOK_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many chunks are asked for, or written, at a time.
 pub(super) const AT_A_TIME: usize = 8;
-/// How many chunks a store has at most: for some 80,000 people.
-pub(super) const MAX_CHUNKS: usize = 256;
+/// How many chunks a store has at most: for some 14,000 people.
+pub(super) const MAX_CHUNKS: usize = 64;
+/// A rotation reads all account data at once, and that must go whatever else there is.
+const _: () = assert!(MAX_CHUNKS * 50_000 <= account_data::MAX_LIST as usize / 2);
 
 /// What the head says.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -521,6 +521,37 @@ fn a_doubt_goes_on_where_the_background_was_stopped() {
 }
 
 #[test]
+fn what_goes_into_no_store_is_told_of_and_decisions_come_first() {
+    let server = Server::new();
+    let (mut one, mut other) = (server.browser(), server.browser());
+    let long = "x".repeat(200);
+    let people: Vec<_> = (0..9000).map(|number| format!("@{long}{number}:matrix.example.org")).collect();
+    people.iter().for_each(|person| one.knows(person, 1));
+    one.save();
+    assert_eq!(one.shares(), Some(Shared::Same));
+    assert_eq!((one.trouble(), one.events()), (Some(Trouble::Full), vec![Trouble::Full]));
+    let parts = || server.documents().into_iter().filter(|(kind, _)| kind.starts_with(super::HEAD));
+    let size: usize = parts().map(|(_, content)| content.to_string().len()).sum();
+    assert!(size < 4 << 20, "{size}: a rotation reads all of it at once");
+    assert_eq!(other.shares(), Some(Shared::Same));
+    let known = other.people();
+    assert!(known.len() > 5000 && known.len() < people.len(), "{}", known.len());
+    // Somebody who has no place gets one by what was decided; and it comes to rest.
+    let left_out = people.iter().find(|person| !known.contains(&user(person))).unwrap();
+    server.wait(1000);
+    one.sees(left_out, 2);
+    one.accepts(left_out, true);
+    assert_eq!(one.shares(), Some(Shared::Same));
+    other.shares();
+    assert_eq!(other.pinned(left_out), Some(key(2)));
+    let writes = server.writes();
+    for browser in [&mut one, &mut other] {
+        assert_eq!(browser.looks_at_all().shares(), Some(Shared::Same));
+    }
+    assert_eq!(server.writes(), writes);
+}
+
+#[test]
 fn five_thousand_people() {
     let server = Server::new();
     let (mut one, mut other) = (server.browser(), server.browser());

@@ -43,6 +43,9 @@ pub enum Shared {
 /// [`Stop`]; then it is to be tried again later.
 pub async fn write(io: Io, merged: Merged) -> Result<Shared, Stop> {
     let io = &io;
+    if merged.full {
+        local::tell(io, &merged.read.origin, &merged.read.owner, Trouble::Full).await?;
+    }
     match &merged.read.head {
         Some(head) if merged.is_known() && merged.trouble().is_none() => {
             let newest = Newest {
