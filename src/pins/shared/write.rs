@@ -190,6 +190,7 @@ async fn keep(
     if local.newest.as_ref() == Some(newest)
         && (local.heard, local.looked_at) == (heard, looked_at)
         && local.chunks == chunks
+        && local.dropped == 0
     {
         return Ok(());
     }
