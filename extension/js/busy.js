@@ -11,4 +11,3 @@ globalThis.keysteadBusy = () => {
   const written = ({ isContentEditable, textContent, value = "" }) => (isContentEditable ? textContent : value).trim() !== "";
   return document.querySelector(underWay) !== null || [...document.querySelectorAll(fields)].some(written);
 };
-globalThis.keysteadBusy();

@@ -53,6 +53,7 @@
     asking = true;
     // A tab is loaded again by itself once: a page that is outdated for ever stays as it is, and says so.
     const answer = await api.runtime.sendMessage({ outdated: true }).catch(() => "later");
+    if (answer === "now") return location.reload();
     if (answer !== "later") return;
     wait();
     asking = false;

@@ -1,5 +1,6 @@
 // Part of the background. The page of a tab was there before this version, and nothing is under way in it as far as it
-// shows: it is loaded again, once, so that this version's own scripts run in it.
+// shows: it may load itself again, once, so that this version's own scripts run in it. What its tab shows by then may be
+// another document.
 const api = globalThis.browser ?? chrome;
 
 // Runs in the page: is Element at its login form or in use, with every message sent? Those of encrypted rooms that are not
@@ -10,13 +11,14 @@ const isIdle = () => {
   return [2, 3, 8].includes(view) && rooms.every((room) => room.getPendingEvents().length === 0);
 };
 
-// Says whether that was `done`, may be done `later`, or `never`.
-export const renew = async (tabId) => {
-  const key = `reloaded ${tabId}`;
+// Says whether the document that asks may do that `now`, `later`, or `never`.
+export const renew = async ({ tab, documentId }) => {
+  const key = `reloaded ${tab.id}`;
   if ((await api.storage.session.get(key))[key]) return "never";
-  const [{ result }] = await api.scripting.executeScript({ target: { tabId }, world: "MAIN", func: isIdle });
+  // Where a browser names no documents, the answer still goes to the one that asked.
+  const target = documentId ? { tabId: tab.id, documentIds: [documentId] } : { tabId: tab.id };
+  const [{ result }] = await api.scripting.executeScript({ target, world: "MAIN", func: isIdle });
   if (result !== true) return "later";
   await api.storage.session.set({ [key]: true });
-  await api.tabs.reload(tabId);
-  return "done";
+  return "now";
 };

@@ -296,6 +296,9 @@ pub(crate) fn alarm(state: &Rc<State>, name: &str) {
     if name == integrity::ALARM {
         return integrity::renew_all(&state);
     }
+    if name == sharing::ALARM {
+        return sharing::look(&state);
+    }
     let Ok(origin) = Origin::parse(name) else { return };
     spawn_local(async move {
         let here = pages::of(&state, &origin);

@@ -210,7 +210,7 @@ async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, j
             book.look(io, pins).await.is_ok() && looked
         }
         Job::Share(read, answer) => {
-            let merged = book.share(io, *read).await.map_err(|stop| stop.code);
+            let merged = book.share(io, pins, *read).await.map_err(|stop| stop.code);
             let whole = merged.as_ref().map_or_else(|code| kept(*code), |_| true);
             let _ = answer.send(merged);
             whole

@@ -18,7 +18,7 @@ use crate::{
         webextension::{self, Tab},
     },
     background::State,
-    deployment, integrity, pins,
+    deployment, integrity,
 };
 
 const LAST_GOOD: &str = "policy|last_good";
@@ -90,10 +90,9 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
     if webextension::register_page_scripts(&patterns, &built).await.is_err() {
         return Vec::new();
     }
-    let gated = pins::settings(state).is_some_and(|pins| pins.gates());
     for deployment in &held {
         for tab in deployment::tabs(deployment).await {
-            spawn_local(open_before(tab, gated));
+            spawn_local(open_before(tab));
         }
     }
     held.into_iter().map(|deployment| deployment.origin.clone()).collect()
@@ -101,19 +100,9 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
 
 /// Pages that were open when the background was stopped say again who is logged in. Those that were open before the scripts
 /// were registered, or before this version, have no hook that we could speak to, and a hook must run before the page's own
-/// scripts: they are loaded again, once, where the person loses nothing by it. Where what is sent waits for the gate, the
-/// person is told first.
-async fn open_before(tab: Tab, gated: bool) {
-    if webextension::wake(tab.id).await {
-        return;
-    }
-    if gated {
-        return webextension::tell_outdated(tab.id).await;
-    }
-    if tab.status == "complete"
-        && !webextension::is_busy(tab.id).await
-        && webextension::note_once(&format!("reloaded {}", tab.id)).await
-    {
-        webextension::reload(tab.id).await;
+/// scripts: they say so, and are loaded again, once, where the person loses nothing by it.
+async fn open_before(tab: Tab) {
+    if !webextension::wake(tab.id).await {
+        webextension::tell_outdated(tab.id).await;
     }
 }

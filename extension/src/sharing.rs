@@ -1,10 +1,10 @@
-//! Pins that a person's browsers share: each account's are shared one time after the other, beside everything else. Nothing
-//! that a page sends waits for it.
+//! Pins that a person's browsers share: each account's are shared one time after the other, beside everything else. What a
+//! page sends waits for none of the talk with the homeserver.
 
 use std::{rc::Rc, time::Duration};
 
 use futures_channel::{mpsc, oneshot};
-use futures_util::{StreamExt, future::select};
+use futures_util::StreamExt;
 use keystead_core::{
     error::{Code, Coded as _},
     ident::{Origin, UserId},
@@ -14,7 +14,7 @@ use keystead_core::{
 use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    adapter::clock,
+    adapter::{clock, webextension},
     background::State,
     deployment,
     driver::Driver,
@@ -23,8 +23,10 @@ use crate::{
 
 /// What changes within this time is shared together.
 const SOON: Duration = Duration::from_secs(5);
-/// How often it is looked whether another browser has written.
+/// How often it is looked whether another browser has written; and how long it is waited at most where something is wrong.
 const LOOK_AFTER: Duration = Duration::from_secs(15 * 60);
+/// The alarm for that: the browser may have stopped the background. No origin has such a name.
+pub(crate) const ALARM: &str = "sharing";
 
 /// Has an account's pins shared soon, where its secret storage is in our care.
 pub(crate) fn soon(state: &Rc<State>, origin: &Origin, user: &UserId) {
@@ -42,14 +44,27 @@ pub(crate) fn soon(state: &Rc<State>, origin: &Origin, user: &UserId) {
     let _ = worker.unbounded_send(());
 }
 
+/// It is time to look whether another browser has written. Where the background was only just started, the first run in a
+/// page does.
+pub(crate) fn look(state: &Rc<State>) {
+    let accounts: Vec<_> = state.sharing.borrow().keys().cloned().collect();
+    for (origin, user) in accounts {
+        soon(state, &origin, &user);
+    }
+}
+
 async fn work(state: Rc<State>, origin: Origin, user: UserId, mut wishes: mpsc::UnboundedReceiver<()>) {
-    loop {
-        select(wishes.next(), Box::pin(clock::sleep(LOOK_AFTER))).await;
-        clock::sleep(SOON).await;
+    let mut pause = SOON;
+    while wishes.next().await.is_some() {
+        clock::sleep(pause).await;
         while wishes.try_recv().is_ok() {}
-        if complete(&state, &origin, &user) && share(&state, &origin, &user).await == Some(Shared::Again) {
-            soon(&state, &origin, &user);
+        if !complete(&state, &origin, &user) {
+            continue;
         }
+        webextension::set_alarm(ALARM, clock::now().plus(LOOK_AFTER)).await;
+        let Some(calm) = share(&state, &origin, &user).await else { continue };
+        // Neither a homeserver that drops what is written nor one that puts back what was has us write without end.
+        pause = if calm { SOON } else { LOOK_AFTER.min(2 * pause) };
     }
 }
 
@@ -58,19 +73,24 @@ fn complete(state: &State, origin: &Origin, user: &UserId) -> bool {
     state.live(origin, |live| live.account.as_ref() == Some(user) && live.progress.state == Stage::Complete)
 }
 
-/// Shares once; `None` where that cannot be done now.
-async fn share(state: &Rc<State>, origin: &Origin, user: &UserId) -> Option<Shared> {
+/// Shares once; `None` where that cannot be done now, `false` where something was not as it must be.
+async fn share(state: &Rc<State>, origin: &Origin, user: &UserId) -> Option<bool> {
     let settings = pins::settings(state)?;
     let mut driver = Driver::new(state, origin, user);
     let read = driver.run(|io| shared::read(io, origin, user, &settings)).await;
     show(state, origin, user).await;
     let merged = merge(state, origin, user, read.ok()??).await.ok()?;
-    let moved = merged.moved.clone();
+    let (moved, trouble) = (merged.moved.clone(), merged.trouble());
     let written = driver.run(|io| shared::write(io, merged)).await;
+    show(state, origin, user).await;
     if !moved.is_empty() {
         pins::enqueue(state, origin, user, Job::Moved(moved));
     }
-    written.ok()
+    let written = written.ok()?;
+    if written == Shared::Again {
+        soon(state, origin, user);
+    }
+    Some(written == Shared::Same && trouble.is_none())
 }
 
 async fn merge(state: &Rc<State>, origin: &Origin, user: &UserId, read: Read) -> Result<Merged, Code> {

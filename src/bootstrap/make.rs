@@ -223,7 +223,7 @@ async fn named_store(
     let reasons = record.rotation.under_way.iter().flat_map(|under_way| &under_way.reasons);
     let compromised = reasons.copied().any(Reason::is_compromise);
     let replaced = match place {
-        Place::Of(id) if !compromised => Some(record.key(id).and_then(|key| key.pins.as_ref())),
+        Place::Of(id) if !compromised => record.key(id),
         Place::Of(_) | Place::Empty | Place::Beside(_) => None,
     };
     Ok(NamedStore::for_key(scene.io, &scene.setup.origin, &scene.setup.user_id, replaced, key).await?)

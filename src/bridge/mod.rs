@@ -12,6 +12,8 @@
 //! - Nothing is handed out before a restore has opened every secret here, and each is handed out only if it derives the
 //!   published key still.
 //! - A cross-signing seed is stored only if it derives the published key.
+//! - What is Keystead's own in the account's data ([`OWN`]) is neither stored nor handed out: no client has anything to do
+//!   with it, and our own flows do not come this way.
 //! - What the person removes, by a reset in Element, is first put aside in the account's own data.
 //! - Reading is answered only for a restore ([`crate::restore`]), which begins within [`READ_WINDOW`] of a login that was
 //!   confirmed with the homeserver, or because the person asks for it; once per secret, within the same time, and noted in
@@ -47,6 +49,9 @@ use crate::{
 /// The secrets that an identity is made of.
 const SEEDS: [&str; 3] = [secret_name::MASTER, secret_name::SELF_SIGNING, secret_name::USER_SIGNING];
 
+/// What the names of Keystead's own account data begin with.
+const OWN: &str = "io.keystead.";
+
 /// How long after a login a restore may begin by itself, and how long after its beginning secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
 
@@ -81,6 +86,9 @@ impl Answer {
 
 /// Stores a secret the client hands over.
 pub async fn store(io: Io, session: &Session, name: &str, secret: &SecretText) -> Answer {
+    if is_own(name) {
+        return Answer::Refused(Code::RecBridge);
+    }
     Answer::of(try_store(&io, session, &[(name, secret)], Place::Default).await)
 }
 
@@ -191,8 +199,16 @@ fn refuses(
     Ok((!fits).then_some(Code::RecSecretMismatch))
 }
 
+/// Is it Keystead's own, and none of a client's?
+fn is_own(name: &str) -> bool {
+    name.starts_with(OWN)
+}
+
 /// Reads a secret for the client.
 pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
+    if is_own(name) {
+        return Answer::Refused(Code::RecBridge);
+    }
     Answer::of(try_get(&io, session, name).await)
 }
 
@@ -262,6 +278,9 @@ async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &st
 
 /// The person removes a secret (a reset, in Element): what it was is put aside, so that a mistake can be undone.
 pub async fn put_aside(io: Io, session: &Session, name: &str) -> Answer {
+    if is_own(name) {
+        return Answer::Refused(Code::RecBridge);
+    }
     Answer::of(try_put_aside(&io, session, name).await)
 }
 
@@ -359,4 +378,46 @@ async fn held_keys(io: &Io, session: &Session, place: Place) -> Result<Vec<Vault
         }
     }
     Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Run, Step};
+
+    fn session() -> Session {
+        Session {
+            origin: Origin::parse("https://chat.example.org").unwrap(),
+            user_id: UserId::parse("@ann:a").unwrap(),
+            device_id: DeviceId::parse("DEVICE").unwrap(),
+        }
+    }
+
+    /// Refused before anything is asked of anybody.
+    fn is_refused(flow: impl AsyncFnOnce(Io) -> Answer) -> bool {
+        let mut run = Run::start(UnixMillis(1), |io| async move { flow(io).await });
+        matches!(run.step(), Step::Done(Answer::Refused(Code::RecBridge)))
+    }
+
+    #[test]
+    fn what_is_keysteads_own_does_not_pass() {
+        let (session, secret) = (session(), SecretText::new("A".repeat(43)));
+        let own = [crate::pins::shared::KEY, crate::pins::shared::HEAD, account_data::KEYSTEAD_RECOVERY];
+        for name in own.into_iter().chain([account_data::KEYSTEAD_SUPERSEDED, "io.keystead."]) {
+            assert!(is_refused(async |io| store(io, &session, name, &secret).await), "{name} is stored");
+            assert!(is_refused(async |io| get(io, &session, name).await), "{name} is read");
+            assert!(is_refused(async |io| put_aside(io, &session, name).await), "{name} is put aside");
+            let [one, two, three, four] = secret_name::ALL;
+            for names in [vec![name], vec![one, two, three, name], vec![one, two, three, four, name]] {
+                let secrets: Vec<_> = names.iter().map(|name| (*name, &secret)).collect();
+                assert!(is_refused(async |io| hand_over(io, &session, &secrets).await), "{names:?}");
+                assert!(is_refused(async |io| hand_over_beside(io, &session, &secrets).await), "{names:?}");
+            }
+        }
+        for name in secret_name::ALL.into_iter().chain(["org.example.notes", "io.keysteadish"]) {
+            assert!(!is_refused(async |io| store(io, &session, name, &secret).await), "{name}");
+            assert!(!is_refused(async |io| get(io, &session, name).await), "{name}");
+            assert!(!is_refused(async |io| put_aside(io, &session, name).await), "{name}");
+        }
+    }
 }

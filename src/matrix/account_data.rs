@@ -74,7 +74,7 @@ pub fn read_put(response: &HttpResponse) -> Result<(), MatrixError> {
 }
 
 /// The most bytes of all account data together that are read: 8 MiB.
-const MAX_LIST: u32 = 8 << 20;
+pub(crate) const MAX_LIST: u32 = 8 << 20;
 
 /// Asks for all account data of an account, but not that of its rooms ("Syncing"). It is a sync from the beginning that
 /// waits for nothing, marks nobody present and takes nothing off any queue: one that went on from an earlier one would have

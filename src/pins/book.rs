@@ -53,6 +53,8 @@ pub struct Book {
     pub(super) rooms: BTreeSet<RoomId>,
     pub(super) organisation: Organisation,
     pub(super) heard: Heard,
+    /// Whoever had the keys that rooms use now is not all to have the next: the client has to make new ones.
+    pub(super) outdated: bool,
     changed: BTreeSet<UserId>,
 }
 
@@ -60,7 +62,11 @@ pub struct Book {
 #[serde(tag = "version")]
 enum SavedOpen {
     #[serde(rename = "1")]
-    V1 { people: BTreeSet<UserId> },
+    V1 {
+        people: BTreeSet<UserId>,
+        #[serde(default)]
+        outdated: bool,
+    },
 }
 
 impl Book {
@@ -72,17 +78,30 @@ impl Book {
         let keys = vec![Log::store_key(origin, owner), open_key(origin, owner), newcomers::store_key(origin, owner)];
         let [log, open, rooms] = <[_; 3]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
         let log = Log::parse(&log.unwrap_or_default());
-        let (open, whole) = match open.map(|text| serde_json::from_str(&text)) {
-            None => (BTreeSet::new(), true),
-            Some(Ok(SavedOpen::V1 { people })) => (people, true),
+        let (open, outdated, whole) = match open.map(|text| serde_json::from_str(&text)) {
+            None => (BTreeSet::new(), false, true),
+            Some(Ok(SavedOpen::V1 { people, outdated })) => (people, outdated, true),
             // It can be made anew, from everybody's records.
-            Some(Err(_)) => (log.people().cloned().collect(), false),
+            Some(Err(_)) => (log.people().cloned().collect(), true, false),
         };
         let rooms = newcomers::parse_rooms(rooms.as_deref());
         let (origin, owner) = (origin.clone(), owner.clone());
         let (records, changed, proven, here, next_look, organisation, heard) = Default::default();
-        let mut book =
-            Self { origin, owner, records, log, open, proven, here, next_look, rooms, organisation, heard, changed };
+        let mut book = Self {
+            origin,
+            owner,
+            records,
+            log,
+            open,
+            proven,
+            here,
+            next_look,
+            rooms,
+            organisation,
+            heard,
+            outdated,
+            changed,
+        };
         let people: Vec<_> = book.open.iter().cloned().chain([book.owner.clone()]).collect();
         book.load(io, people.iter()).await?;
         if !whole {
@@ -283,6 +302,7 @@ impl Book {
         let now = io.now();
         let record = self.records.get_mut(peer).ok_or(DecideError::Nothing)?;
         record.decide(decision, now)?;
+        self.outdated |= *decision == Decision::Withdraw;
         self.note(peer, [What::Decided(decision.clone())].into_iter(), now)?;
         Ok(self.save(io).await?)
     }
@@ -312,8 +332,8 @@ impl Book {
         &self.origin
     }
 
-    /// Where devices may have room keys that were not given one: has the client make new ones. A client that does not is
-    /// asked again the next time.
+    /// Where devices may have room keys that were not given one, or have some and are not to have more: has the client make
+    /// new ones. A client that does not is asked again the next time.
     ///
     /// # Errors
     /// [`RecordError`]
@@ -324,11 +344,14 @@ impl Book {
             (!devices.is_empty()).then(|| (user.clone(), devices))
         });
         let released: Vec<_> = released.collect();
-        if released.is_empty() {
+        if released.is_empty() && !self.outdated {
             return Ok(false);
         }
         if !matches!(io.ask(Effect::Page(PageCommand::DiscardSessions)).await, Answer::Page(PageAnswer::Done)) {
             return Ok(false);
+        }
+        if std::mem::take(&mut self.outdated) {
+            self.touch(&self.owner.clone());
         }
         let now = io.now();
         for (user, devices) in released {
@@ -399,7 +422,7 @@ impl Book {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let open = SavedOpen::V1 { people: self.open.clone() };
+        let open = SavedOpen::V1 { people: self.open.clone(), outdated: self.outdated };
         let open = serde_json::to_string(&open).map_err(|_| RecordError::Unreadable)?;
         let mut texts = vec![
             (Log::store_key(&self.origin, &self.owner), self.log.to_text()),

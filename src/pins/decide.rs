@@ -94,7 +94,9 @@ impl PeerRecord {
                 self.newcomer = None;
                 self.quiet = true;
                 let other = self.change.as_ref().map(|change| &change.verdict);
-                if matches!(other, Some(Verdict::MasterChanged { .. } | Verdict::IdentityRemoved { .. })) {
+                let other = matches!(other, Some(Verdict::MasterChanged { .. } | Verdict::IdentityRemoved { .. }));
+                // Where two are contested, that says nothing of which one is right.
+                if other && self.contested_by().is_none() {
                     self.settle_on(Outcome::Kept, now);
                 }
             }
@@ -126,11 +128,9 @@ impl PeerRecord {
                 self.accepted = Some(Acceptance::Identity);
             }
             Some(Verdict::StoreRolledBack) => self.accepted = None,
-            Some(Verdict::MasterChanged { new, .. }) => {
-                let before = self.identity.replace(PinnedIdentity { master: *new, since: now, compared });
-                self.previous = before.or(self.previous.take());
+            Some(Verdict::MasterChanged { old, new }) => {
+                self.succeed(*old, PinnedIdentity { master: *new, since: now, compared });
                 self.accepted = Some(Acceptance::Identity);
-                self.demote();
             }
             Some(Verdict::IdentityRemoved { .. }) => {
                 self.previous = self.identity.take();

@@ -122,6 +122,10 @@ fn identity(
             return Some(published);
         }
         (Ok(_), None) => Verdict::StoreRolledBack,
+        // Another browser saw another one before.
+        (Ok(Some(published)), Some(new)) if *published.master() == new && record.contested_by().is_some() => {
+            Verdict::MasterChanged { old: record.contested_by()?, new }
+        }
         (Ok(Some(published)), Some(old)) if *published.master() == old => {
             if !rolled_back {
                 record.change = None;

@@ -107,14 +107,16 @@ impl Book {
         let reset = match record.change.as_ref()?.verdict {
             Verdict::Unlisted { master } if named.is_none_or(|named| named == master) => None,
             Verdict::MasterChanged { old, new } if named == Some(new) => {
-                let before = record.known_since(record.identity.as_ref().or(record.previous.as_ref())?);
-                since.filter(|since| *since > before && *since <= now.plus(CLOCK_SKEW))?;
+                let contested = record.sight.filter(|sight| record.contested_by() == Some(old) && sight.master == old);
+                let before = match contested {
+                    Some(sight) => sight.at,
+                    None => record.known_since(record.identity.as_ref().or(record.previous.as_ref())?),
+                };
+                let since = since.filter(|since| *since > before && *since <= now.plus(CLOCK_SKEW))?;
                 record.remember();
-                let pinned = PinnedIdentity { master: new, since: now, compared: false };
-                record.previous = record.identity.replace(pinned).or(record.previous.take());
-                record.accepted = None;
-                record.demote();
-                record.settle_on(Outcome::Reset, now);
+                record.succeed(old, PinnedIdentity { master: new, since: now, compared: false });
+                // What somebody has decided since, in whichever browser, is newer.
+                record.settle_on(Outcome::Reset, since);
                 Some(Verdict::Reset { old, new })
             }
             _ => return None,

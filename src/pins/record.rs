@@ -205,6 +205,25 @@ impl PeerRecord {
         }
     }
 
+    /// The first identity that another browser of the owner's saw, before this one saw the pinned one, where nobody has
+    /// decided between the two. Neither is anything but a homeserver's word then: both are held back.
+    #[must_use]
+    pub fn contested_by(&self) -> Option<PublicKey> {
+        let pinned = self.identity.as_ref().filter(|_| self.decided.is_none() && self.proven.is_none())?;
+        self.sight.map(|sight| sight.master).filter(|master| *master != pinned.master)
+    }
+
+    /// Pins what takes another identity's place.
+    pub(super) fn succeed(&mut self, old: PublicKey, pinned: PinnedIdentity) {
+        let (master, since) = (pinned.master, pinned.since);
+        let before = self.identity.replace(pinned).filter(|before| before.master != master);
+        // Of two that were contested the pinned one may be the right one.
+        let contested = || (old != master).then_some(PinnedIdentity { master: old, since, compared: false });
+        self.previous = before.or(self.previous.take()).or_else(contested);
+        self.accepted = None;
+        self.demote();
+    }
+
     /// May a room key that is encrypted to this key go to this device?
     #[must_use]
     pub fn passes(&self, device: &DeviceId, key: &AgreementKey, pins: &Pins) -> bool {
@@ -243,5 +262,12 @@ impl PeerRecord {
         let passes =
             |id: &DeviceId| self.devices.get(id).is_some_and(|pin| self.passes(id, &pin.now().curve25519, pins));
         self.withheld.keys().filter(|id| passes(id)).cloned().collect()
+    }
+
+    /// The devices that may have room keys.
+    #[must_use]
+    pub fn passing(&self, pins: &Pins) -> BTreeSet<DeviceId> {
+        let passes = |(id, pin): &(&DeviceId, &DevicePin)| self.passes(id, &pin.now().curve25519, pins);
+        self.devices.iter().filter(passes).map(|(id, _)| id.clone()).collect()
     }
 }

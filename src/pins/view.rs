@@ -189,12 +189,12 @@ impl Book {
             roster: self.roster_problem(record),
             acceptable: !invalid && (shown.identity.is_some() || !shown.devices.is_empty()),
             // Where only devices are in question, the code is as it was.
-            old_code: record
-                .identity
-                .as_ref()
-                .or(record.previous.as_ref())
-                .filter(|_| record.change.is_some())
-                .and_then(|pinned| code(&pinned.master)),
+            old_code: match &verdict {
+                Verdict::MasterChanged { old, .. } => Some(old),
+                _ => record.identity.as_ref().or(record.previous.as_ref()).map(|pinned| &pinned.master),
+            }
+            .filter(|_| record.change.is_some())
+            .and_then(code),
             new_code: new.and_then(code),
             shown,
             history: self.lines(&record.user_id),

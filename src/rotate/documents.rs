@@ -16,8 +16,10 @@ use crate::{
     },
     bridge::Superseded,
     effect::HttpRequest,
+    error::Code,
     ident::KeyId,
     matrix::{account_data, homeserver::Stop},
+    pins::shared,
     recovery::{SecretDocument, secret_name},
     secret::SecretText,
 };
@@ -60,7 +62,7 @@ impl Documents {
             self.under(&old.id).find(|(kind, _)| *kind == name).ok_or(ProveError::Missing)?;
         }
         let mut writes = Vec::new();
-        for (kind, document) in self.under(&old.id) {
+        for (kind, document) in self.under(&old.id).filter(|(kind, _)| *kind != shared::KEY) {
             let ours = secret_name::ALL.contains(&kind);
             let Some(secret) = open(scene, old, kind, &document).await? else {
                 if ours {
@@ -82,8 +84,30 @@ impl Documents {
             let content = serde_json::to_value(&document).unwrap_or(Value::Null);
             writes.push(account_data::put(&scene.setup.user_id, kind, &content));
         }
+        writes.extend(self.pins_key(scene, old, new).await?);
         writes.extend(self.aside(scene, Some(old), new, &[]).await?);
         Ok(writes)
+    }
+
+    /// What is to be written so that the new key opens the key of the pins that it names; nothing where that is so. Which one
+    /// that is was decided when it was made: after a compromise none that the old key opens.
+    async fn pins_key(&self, scene: &Scene<'_>, old: &VaultKey, new: &VaultKey) -> Result<Option<HttpRequest>, End> {
+        let Some(named) = &new.pins else { return Ok(None) };
+        let mut document: SecretDocument = self.get(shared::KEY).unwrap_or_default();
+        if open(scene, new, shared::KEY, &document).await?.is_some_and(|secret| named.is_of(&secret)) {
+            return Ok(None);
+        }
+        if let Some(entry) = &named.entry {
+            document.set_entry(&new.id, entry);
+        } else {
+            // Sealed is a name. Whose key is not there now would be a store that nobody opens.
+            let secret = open(scene, old, shared::KEY, &document).await?.filter(|secret| named.is_of(secret));
+            let secret = secret.ok_or(End::Stop(Stop { code: Code::PinShared, not_before: None }))?;
+            let derived = prove::derive(scene.io, new, shared::KEY).await?;
+            prove::enter(&mut document, &new.id, &derived, &secret)?;
+        }
+        let content = serde_json::to_value(&document).unwrap_or(Value::Null);
+        Ok(Some(account_data::put(&scene.setup.user_id, shared::KEY, &content)))
     }
 
     /// What is to be written so that what was put aside opens with the new key, where the old one opens it, and has no entry
@@ -132,6 +156,9 @@ impl Documents {
                 continue;
             }
             let Some(secret) = open(scene, old, kind, &document).await? else { continue };
+            if kind == shared::KEY && current.pins.as_ref().is_none_or(|named| !named.is_of(&secret)) {
+                continue;
+            }
             let derived = prove::derive(scene.io, current, kind).await?;
             prove::enter(&mut document, &current.id, &derived, &secret)?;
             let content = serde_json::to_value(&document).unwrap_or(Value::Null);

@@ -591,6 +591,17 @@ impl Account {
         Ok(PageAnswer::Done)
     }
 
+    /// A script in the page stores, reads and removes a secret of this name.
+    pub(crate) async fn page_asks_for(&self, name: &str) -> [bridge::Answer; 3] {
+        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let secret = SecretText::new("A".repeat(43));
+        [
+            self.drive(|io| bridge::store(io, &session, name, &secret)).await.unwrap_or_else(|Died| panic!()),
+            self.drive(|io| bridge::get(io, &session, name)).await.unwrap_or_else(|Died| panic!()),
+            self.drive(|io| bridge::put_aside(io, &session, name)).await.unwrap_or_else(|Died| panic!()),
+        ]
+    }
+
     /// The client removes a secret from secret storage, which the page hook tells of first.
     pub(crate) async fn put_aside(&self, name: &str) {
         let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };

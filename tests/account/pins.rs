@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use keystead_core::{
+    bridge::Answer,
     error::{Code, Coded},
     ident::{Origin, UserId},
     identity::PublicKey,
@@ -12,6 +13,7 @@ use keystead_core::{
         shared::{self, HEAD, KEY, Shared, Trouble},
     },
     policy::Pins,
+    recovery::SecretDocument,
     restore::Way,
     secret::SecretText,
     status::State,
@@ -53,7 +55,7 @@ impl<'a> Pinned<'a> {
         let (account, book, pins) = (self.account, &mut self.book, &self.pins);
         let shared = account.drive(|io| async move {
             let Some(read) = shared::read(io.clone(), &origin(), account.user(), pins).await? else { return Ok(None) };
-            let merged = book.share(&io, read).await?;
+            let merged = book.share(&io, pins, read).await?;
             shared::write(io, merged).await.map(Some)
         });
         shared.await.unwrap().map_err(|stop: keystead_core::matrix::homeserver::Stop| stop.code).unwrap()
@@ -154,6 +156,77 @@ async fn a_rotation_takes_the_store_along() {
     there.shares().await;
     assert_eq!(there.pinned(&bob).await, here.pinned(&bob).await);
     assert_eq!((here.trouble().await, there.trouble().await), (None, None));
+}
+
+/// The key of the store, as the recovery key in force opens it.
+async fn store_key(account: &Account, world: &World) -> String {
+    let data = account.data(world).await;
+    let id = default_key(&data);
+    let key = account.open(world, &data, &id).await.unwrap();
+    let document: SecretDocument = serde_json::from_value(data[KEY].clone()).unwrap();
+    let entry = document.entry(&id).unwrap().expect("no entry under the recovery key in force");
+    entry.decrypt(&key.derive_keys(KEY)).unwrap().expose("to compare").to_owned()
+}
+
+#[tokio::test]
+async fn after_a_compromise_the_key_of_the_store_stays_behind() {
+    let world = World::start().await;
+    world.set_policy("pins", Some(json!({})));
+    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
+    let (ann, bob) = (set_up(&world).await, world.hire().await);
+    let mut here = Pinned::open(&ann).await;
+    here.asks_for(bob.user()).await;
+    here.shares().await;
+    let (before, old) = (ann.data(&world).await, store_key(&ann, &world).await);
+    world.set_policy("escrow", None);
+    ann.wait(Duration::from_secs(10));
+    for _ in 0..3 {
+        assert_eq!(ann.start(&world, None).await.unwrap().progress.state, State::Complete);
+        assert_ne!(store_key(&ann, &world).await, old);
+        ann.wait(crate::rotate::SETTLED);
+    }
+    assert_ne!(default_key(&ann.data(&world).await), default_key(&before), "the recovery key was not replaced");
+    let elsewhere = with_sealed_recovery(&ann, &world).await;
+    let mut there = Pinned::open(&elsewhere).await;
+    here.shares().await;
+    there.shares().await;
+    assert_eq!((here.trouble().await, there.trouble().await), (None, None));
+    assert!(there.pinned(bob.user()).await.is_some());
+}
+
+#[tokio::test]
+async fn a_store_whose_key_is_hidden_during_a_rotation_is_not_lost() {
+    let world = World::start().await;
+    world.set_policy("pins", Some(json!({})));
+    let (ann, bob) = (set_up(&world).await, world.hire().await);
+    let mut here = Pinned::open(&ann).await;
+    here.asks_for(bob.user()).await;
+    here.shares().await;
+    let old = store_key(&ann, &world).await;
+    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
+    ann.wait(Duration::from_secs(10));
+    ann.start(&world, None).await.unwrap();
+    show_for_a_day(&ann, &world).await;
+    ann.put(&world, KEY, &json!({})).await;
+    let before = ann.data(&world).await;
+    assert_eq!(ann.start(&world, None).await.unwrap().progress.state, State::Complete);
+    assert_ne!(default_key(&ann.data(&world).await), default_key(&before), "the recovery key was not replaced");
+    assert_eq!(store_key(&ann, &world).await, old);
+    assert_eq!((here.shares().await, here.trouble().await), (Some(Shared::Same), None));
+}
+
+#[tokio::test]
+async fn a_page_has_nothing_to_do_with_the_key_of_the_store() {
+    let world = World::start().await;
+    world.set_policy("pins", Some(json!({})));
+    let ann = set_up(&world).await;
+    let mut here = Pinned::open(&ann).await;
+    here.shares().await;
+    let before = ann.data(&world).await;
+    for asked in ann.page_asks_for(KEY).await {
+        assert!(matches!(asked, Answer::Refused(Code::RecBridge)));
+    }
+    assert_eq!(ann.data(&world).await, before);
 }
 
 #[tokio::test]

@@ -166,9 +166,6 @@ pub(crate) struct Tab {
     /// What it shows, where we may know.
     #[serde(default)]
     pub(crate) url: String,
-    /// `complete` when it is loaded.
-    #[serde(default)]
-    pub(crate) status: String,
 }
 
 /// The tabs that show this match pattern.
@@ -187,13 +184,6 @@ pub(crate) async fn reload(tab: u32) {
 /// Wakes the relay in a tab, so that it connects again; says whether there is one.
 pub(crate) async fn wake(tab: u32) -> bool {
     tabs_send(tab.into(), &to_js(&serde_json::json!({ "wake": true }))).await.is_ok_and(|here| here.is_truthy())
-}
-
-/// Would the person lose something if this tab were loaded again? Where that cannot be known, yes.
-pub(crate) async fn is_busy(tab: u32) -> bool {
-    let injection = to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": ["js/busy.js"] }));
-    let answers = execute_script(&injection).await.map(|answers| from_js(&answers)).unwrap_or_default();
-    answers.pointer("/0/result") != Some(&Value::Bool(false))
 }
 
 /// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it.

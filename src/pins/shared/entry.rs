@@ -1,7 +1,9 @@
 //! What a person's browsers tell each other of somebody, and what two of them know together.
 //!
 //! The rules: a decision beats an observation, the newer decision beats the older, and the first sight is never lost. Both
-//! are a maximum or a minimum over a total order; so it does not matter who tells whom, in which order, or how often.
+//! are a maximum or a minimum over a total order; so it does not matter who tells whom, in which order, or how often. That
+//! something is to be held back still is as new as what it was said of: a browser that has not heard of an acceptance yet
+//! says nothing against it.
 
 use std::cmp::Ordering;
 
@@ -52,6 +54,9 @@ pub struct Decided {
     /// The security code of the pinned one was compared.
     #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
     pub compared: bool,
+    /// Of [`Outcome::Kept`]: when the decision was made that was the last until then.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<UnixMillis>,
 }
 
 /// What a person's browsers know of somebody's identity. No devices: each browser sees those for itself.
@@ -76,12 +81,18 @@ impl Sight {
 }
 
 impl Decided {
+    /// As of when it knows what was decided.
+    fn knows_until(&self) -> UnixMillis {
+        if self.outcome == Outcome::Kept { self.before.unwrap_or(UnixMillis(0)) } else { self.at }
+    }
+
     /// The newer one; of two at one time the more careful, else always the same.
     fn order(&self, other: &Self) -> Ordering {
         let text = |key: Option<PublicKey>| key.map(|key| key.to_base64());
-        let order = (self.at, self.outcome).cmp(&(other.at, other.outcome));
+        let order = (self.knows_until(), self.at, self.outcome).cmp(&(other.knows_until(), other.at, other.outcome));
         let order = order.then_with(|| text(self.master).cmp(&text(other.master)));
-        order.then_with(|| text(self.previous).cmp(&text(other.previous))).then(self.compared.cmp(&other.compared))
+        let order = order.then_with(|| text(self.previous).cmp(&text(other.previous)));
+        order.then((self.compared, self.before).cmp(&(other.compared, other.before)))
     }
 }
 
@@ -103,6 +114,15 @@ impl SharedPin {
     #[must_use]
     pub fn master(&self) -> Option<PublicKey> {
         self.decided.map_or_else(|| self.sight.map(|sight| sight.master), |decided| decided.master)
+    }
+
+    /// The same without what is of a later time than this.
+    pub(super) fn until(&self, latest: UnixMillis) -> Self {
+        Self {
+            user: self.user.clone(),
+            sight: self.sight.filter(|sight| sight.at <= latest),
+            decided: self.decided.filter(|decided| decided.at <= latest),
+        }
     }
 
     /// Is there nothing that another browser could use?
@@ -130,7 +150,7 @@ mod tests {
 
     fn decision(at: u64, outcome: Outcome, master: u8) -> Option<Decided> {
         let master = Some(key(master));
-        Some(Decided { at: UnixMillis(at), outcome, master, previous: None, compared: false })
+        Some(Decided { at: UnixMillis(at), outcome, master, previous: None, compared: false, before: None })
     }
 
     #[test]
@@ -148,8 +168,15 @@ mod tests {
         assert_eq!(accepted.merge(&observed_later).master(), Some(key(2)), "and a newer one");
         let withdrawn = pin(Some((1, 5)), decision(11, Outcome::Withdrawn, 1));
         assert_eq!(both.merge(&withdrawn).master(), Some(key(1)), "the newer decision beats the older");
-        let kept = pin(None, decision(10, Outcome::Kept, 1));
-        assert_eq!(accepted.merge(&kept).master(), Some(key(1)), "of two at one time the more careful");
+        let withdrawn = pin(None, decision(10, Outcome::Withdrawn, 1));
+        assert_eq!(accepted.merge(&withdrawn).master(), Some(key(1)), "of two at one time the more careful");
+        let kept = |before| {
+            let decided = decision(12, Outcome::Kept, 1).map(|kept| Decided { before, ..kept });
+            accepted.merge(&pin(None, decided)).master()
+        };
+        assert_eq!(kept(None), Some(key(2)), "who did not know of it has said nothing of it");
+        assert_eq!(kept(Some(UnixMillis(9))), Some(key(2)));
+        assert_eq!(kept(Some(UnixMillis(10))), Some(key(1)), "and who knew of it has");
         let other = SharedPin { user: UserId::parse("@eve:a").unwrap(), ..old.clone() };
         assert_eq!(new.merge(&other), new, "nothing of anybody else");
     }
@@ -162,6 +189,7 @@ mod tests {
             master: None,
             previous: Some(key(1)),
             compared: false,
+            before: None,
         };
         assert_eq!(pin(Some((1, 5)), None).merge(&pin(None, Some(removed))).master(), None);
     }
@@ -178,6 +206,7 @@ mod tests {
         fn pins()(
             sight in proptest::option::of((0_u8..3, 0_u64..3)),
             decided in proptest::option::of((0_u64..3, 0_usize..4, proptest::option::of(0_u8..3), 0_u8..3, any::<bool>())),
+            before in proptest::option::of(0_u64..3),
         ) -> SharedPin {
             let outcomes = [Outcome::Reset, Outcome::Accepted, Outcome::Withdrawn, Outcome::Kept];
             let decided = decided.map(|(at, outcome, master, previous, compared)| Decided {
@@ -186,6 +215,7 @@ mod tests {
                 master: master.map(key),
                 previous: Some(key(previous)),
                 compared,
+                before: before.map(UnixMillis),
             });
             pin(sight, decided)
         }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     ident::UserId,
     matrix::base64,
-    recovery::{decode_seed, encode_seed},
+    recovery::{DerivedKeys, EncryptedSecret, decode_seed, encode_seed},
     secret::{NoRandomness, SecretBytes, SecretText},
 };
 
@@ -128,6 +128,11 @@ impl ShareKey {
         decode_seed(secret).ok().map(Self::from_bytes)
     }
 
+    /// Opens the entry of it in secret storage.
+    pub(super) fn from_entry(entry: &EncryptedSecret, derived: &DerivedKeys) -> Option<Self> {
+        entry.decrypt(derived).ok().and_then(|secret| Self::from_secret(&secret))
+    }
+
     pub(crate) fn to_secret(&self) -> SecretText {
         encode_seed(&self.bytes)
     }
@@ -138,7 +143,7 @@ impl ShareKey {
         StoreId(base64::encode_unpadded(id.expose("it is a name, and says nothing of the key")))
     }
 
-    /// In which of so many chunks, a power of two of at most 256, somebody is. By a keyed hash: whoever invents people
+    /// In which of so many chunks, a power of two, somebody is. By a keyed hash: whoever invents people
     /// cannot have them all in one.
     pub(super) fn place(&self, user: &UserId, of: usize) -> usize {
         let key = self.place.expose("to find the chunk of somebody");

@@ -3,6 +3,8 @@
 //! Threat: a homeserver that hides the store from a browser, or serves an older one. Whoever has seen one knows its name and
 //! its highest counter; whoever opened a sealed recovery knows the name from there.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::key::StoreId;
@@ -10,7 +12,9 @@ use crate::{
     bootstrap::record::RecordError,
     effect::{Answer, Effect, Io, StoreCommand},
     error::{Code, Coded},
+    events::{self, Event},
     ident::{KeyId, Origin, UserId},
+    matrix::homeserver::Stop,
     recovery::EncryptedSecret,
     time::UnixMillis,
 };
@@ -34,12 +38,15 @@ pub enum Trouble {
     /// A part of it is missing, is of an older state, or cannot be opened.
     #[error("a part of the store is missing or altered")]
     Damaged,
+    /// Nothing more goes into it.
+    #[error("the store is full")]
+    Full,
 }
 
 impl Coded for Trouble {
     fn code(&self) -> Code {
         match self {
-            Self::Gone | Self::Other | Self::Older | Self::Forked | Self::Damaged => Code::PinShared,
+            Self::Gone | Self::Other | Self::Older | Self::Forked | Self::Damaged | Self::Full => Code::PinShared,
         }
     }
 }
@@ -82,6 +89,12 @@ pub(super) struct Local {
     pub(super) looked_at: Option<UnixMillis>,
     /// What was wrong, and when; until the person has read it.
     pub(super) trouble: Option<(Trouble, UnixMillis)>,
+    /// When each was told of last.
+    pub(super) told: Vec<(Trouble, UnixMillis)>,
+    /// Since when something is not as it must be, and how often that was seen: it may be over in a moment.
+    pub(super) doubt: Option<(UnixMillis, u32)>,
+    /// How often in a row what was written was not there afterwards, but an older state.
+    pub(super) dropped: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +104,9 @@ enum Saved {
     V1(Box<Local>),
 }
 
+/// How often the same is told.
+const TOLD_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often a change is tried while somebody else changes the record as well.
 const TRIES: usize = 8;
 
@@ -98,7 +114,29 @@ fn store_key(origin: &Origin, owner: &UserId) -> String {
     format!("pin-share|{}|{}", origin.as_str(), owner.as_str())
 }
 
+/// Has the person and the log know that something is wrong; what goes on, once a day.
+pub(super) async fn tell(io: &Io, origin: &Origin, owner: &UserId, trouble: Trouble) -> Result<(), Stop> {
+    let now = io.now();
+    let local = Local::load(io, origin, owner).await?;
+    let lately = |(known, at): &(Trouble, UnixMillis)| *known == trouble && *at <= now && now.since(*at) < TOLD_EVERY;
+    if local.trouble.is_some_and(|(known, _)| known == trouble) || local.told.iter().any(lately) {
+        return Ok(());
+    }
+    let told = |local: &mut Local| {
+        local.trouble = Some((trouble, now));
+        local.told.retain(|(known, _)| *known != trouble);
+        local.told.push((trouble, now));
+    };
+    Local::change(io, origin, owner, told).await?;
+    Ok(events::note(io, origin, owner, Event::SharedPinsLost { trouble }).await?)
+}
+
 impl Local {
+    /// The store's key as it was read before under this recovery key.
+    pub(super) fn entry_under(&self, id: &KeyId) -> Option<&EncryptedSecret> {
+        self.entry.as_ref().filter(|(under, _)| under == id).map(|(_, entry)| entry)
+    }
+
     pub(super) async fn load(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
         Ok(read(io, &store_key(origin, owner)).await?.1)
     }
@@ -136,14 +174,6 @@ async fn read(io: &Io, key: &str) -> Result<(Option<String>, Local), RecordError
         },
         _ => Err(RecordError::Store),
     }
-}
-
-/// The store that an account's sealed recovery is to name, if this browser knows one.
-///
-/// # Errors
-/// [`RecordError`]
-pub(crate) async fn known_store(io: &Io, origin: &Origin, owner: &UserId) -> Result<Option<StoreId>, RecordError> {
-    Ok(Local::load(io, origin, owner).await?.newest.map(|newest| newest.id))
 }
 
 /// What was wrong with an account's store, and when, unless the person has read it.

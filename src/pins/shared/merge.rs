@@ -1,6 +1,9 @@
 //! What the store says, and what this browser knows: one goes into the other, and what the store lacks is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -11,15 +14,19 @@ use super::{
 };
 use crate::{
     effect::Io,
-    error::Code,
     ident::UserId,
     matrix::{base64, homeserver::Stop},
     pins::{book::Book, record::PeerRecord},
+    policy::Pins,
 };
 
 /// How long the text of a chunk is at most, in bytes: encrypted and in base64 it is below 50,000, which every homeserver
 /// takes.
 const MAX_TEXT: usize = 36_000;
+
+/// How far another browser's clock may be ahead: what it says of a later time is not taken in, or it would count as the
+/// newest for ever. Far more than two clocks differ as a rule, for what is not taken in is not written again either.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A chunk that is to be written.
 pub(super) struct Wanted {
@@ -38,16 +45,19 @@ pub struct Merged {
     pub(super) of: usize,
     /// The number of the last entry of the log that is in it.
     pub(super) heard: u64,
+    /// Not everybody has a place.
+    pub(super) full: bool,
     /// People of whom another identity is pinned now, and who were not given a room key: they are to be looked at again.
     pub moved: BTreeSet<UserId>,
 }
 
 impl Book {
-    /// Takes the store in, and says what it lacks. Asks nobody but the browser's own storage.
+    /// Takes the store in, and says what it lacks. Asks nobody but the browser's own storage; and the client to make new room
+    /// keys, where somebody is not to have them any more.
     ///
     /// # Errors
-    /// [`Stop`] where that fails, or nothing more goes into a store.
-    pub async fn share(&mut self, io: &Io, read: Read) -> Result<Merged, Stop> {
+    /// [`Stop`] where that fails.
+    pub async fn share(&mut self, io: &Io, pins: &Pins, read: Read) -> Result<Merged, Stop> {
         // What is known of oneself is proven in each browser, and not by hearsay.
         let owner = self.owner().clone();
         let whole = read.trouble.is_some() || read.head.is_none() || read.local.heard > self.log.end();
@@ -60,22 +70,23 @@ impl Book {
             touched.extend(0..of);
         }
 
-        let theirs = read.chunks.values().flat_map(|chunk| &chunk.people);
-        let theirs: Vec<SharedPin> = theirs.filter(|pin| pin.user != owner && !pin.is_empty()).cloned().collect();
-        let moved = self.take_all(io, &theirs).await?;
+        let latest = io.now().plus(CLOCKS_DIFFER);
+        let theirs = read.chunks.values().flat_map(|chunk| &chunk.people).filter(|pin| pin.user != owner);
+        let theirs = theirs.map(|pin| pin.until(latest)).filter(|pin| !pin.is_empty()).collect::<Vec<_>>();
+        let moved = self.take_all(io, pins, &theirs).await?;
+        self.release(io, pins).await?;
 
         let mut heard = self.log.end();
-        let mut texts = self.texts(io, &read, of, &touched).await?;
-        while texts.values().any(|text| text.len() > MAX_TEXT) {
+        let mut chunks = self.chunks(io, &read, of, &touched).await?;
+        if of < MAX_CHUNKS && chunks.values().any(|people| text(people).len() > MAX_TEXT) {
             // Everybody's place is another one then.
-            of *= 2;
-            if of > MAX_CHUNKS {
-                return Err(Stop { code: Code::PinShared, not_before: None });
-            }
-            texts = self.texts(io, &read, of, &(0..of).collect()).await?;
+            let all = self.chunks(io, &read, MAX_CHUNKS, &(0..MAX_CHUNKS).collect()).await?;
+            (of, chunks) = divide(all, of);
             // Reading a record may note that it was lost.
             heard = self.log.end();
         }
+        let mut full = false;
+        let texts = chunks.into_iter().map(|(index, people)| (index, fitting(people, &mut full))).collect::<Vec<_>>();
         let grown = read.head.as_ref().is_none_or(|head| head.content.chunks.len() != of);
         let mut known = known(&read);
         let mut writes = Vec::new();
@@ -87,11 +98,16 @@ impl Book {
                 writes.push(Wanted { index, text, content });
             }
         }
-        Ok(Merged { read, writes, known, of, heard, moved })
+        Ok(Merged { read, writes, known, of, heard, full, moved })
     }
 
     /// Takes in what others know of these people.
-    pub(in crate::pins) async fn take_all(&mut self, io: &Io, theirs: &[SharedPin]) -> Result<BTreeSet<UserId>, Stop> {
+    pub(in crate::pins) async fn take_all(
+        &mut self,
+        io: &Io,
+        pins: &Pins,
+        theirs: &[SharedPin],
+    ) -> Result<BTreeSet<UserId>, Stop> {
         self.load(io, theirs.iter().map(|pin| &pin.user)).await?;
         let now = io.now();
         let mut moved = BTreeSet::new();
@@ -99,7 +115,9 @@ impl Book {
             let first_seen = pin.sight.map_or(now, |sight| sight.at.min(now));
             let record = self.records.entry(pin.user.clone());
             let record = record.or_insert_with(|| PeerRecord::new(pin.user.clone(), first_seen));
+            let passed = record.passing(pins);
             let taken = record.take(pin, now);
+            self.outdated |= !passed.is_subset(&record.passing(pins)) && !pins.exempt.contains(&pin.user);
             if taken.moved && !record.withheld.is_empty() {
                 moved.insert(pin.user.clone());
             }
@@ -111,14 +129,14 @@ impl Book {
         Ok(moved)
     }
 
-    /// What these chunks are to say, of so many.
-    async fn texts(
+    /// Who is in these chunks, of so many.
+    async fn chunks(
         &mut self,
         io: &Io,
         read: &Read,
         of: usize,
         touched: &BTreeSet<usize>,
-    ) -> Result<BTreeMap<usize, String>, Stop> {
+    ) -> Result<BTreeMap<usize, Vec<SharedPin>>, Stop> {
         let people: Vec<UserId> = self
             .log
             .people()
@@ -135,7 +153,7 @@ impl Book {
                 chunk.push(pin);
             }
         }
-        Ok(chunks.into_iter().map(|(index, people)| (index, text(&people))).collect())
+        Ok(chunks)
     }
 }
 
@@ -146,7 +164,9 @@ impl Merged {
         self.writes.is_empty()
     }
 
-    pub(super) const fn trouble(&self) -> Option<Trouble> {
+    /// What was wrong with the store.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<Trouble> {
         self.read.trouble
     }
 }
@@ -166,6 +186,38 @@ fn known(read: &Read) -> BTreeMap<usize, Known> {
         Some((index, Known { counter: listed.counter, hash: listed.hash.clone(), content }))
     };
     head.content.chunks.iter().enumerate().filter_map(known).collect()
+}
+
+/// Puts everybody, who is given by the finest division, into as many chunks as are needed, and more than there were.
+fn divide(all: BTreeMap<usize, Vec<SharedPin>>, were: usize) -> (usize, BTreeMap<usize, Vec<SharedPin>>) {
+    let sizes: Vec<usize> = all.values().map(|people| text(people).len()).collect();
+    let fit = |of: &usize| (0..*of).all(|index| sizes.iter().skip(index).step_by(*of).sum::<usize>() <= MAX_TEXT);
+    let more = std::iter::successors(Some(were * 2), |of| Some(of * 2)).take_while(|of| *of < MAX_CHUNKS);
+    let of = more.into_iter().find(fit).unwrap_or(MAX_CHUNKS);
+    let mut chunks: BTreeMap<usize, Vec<SharedPin>> = BTreeMap::new();
+    for (index, people) in all {
+        chunks.entry(index % of).or_default().extend(people);
+    }
+    chunks.values_mut().for_each(|people| people.sort_by(|one, other| one.user.cmp(&other.user)));
+    (of, chunks)
+}
+
+/// What a chunk is to say. Where that is too much, decisions come first, then the oldest sights: every browser chooses the
+/// same.
+fn fitting(mut people: Vec<SharedPin>, full: &mut bool) -> String {
+    let all = text(&people);
+    if all.len() <= MAX_TEXT {
+        return all;
+    }
+    people.sort_by_cached_key(|pin| (pin.decided.is_none(), pin.sight.map(|sight| sight.at), pin.user.clone()));
+    let mut length = 1;
+    people.retain(|pin| {
+        length += text(std::slice::from_ref(pin)).len() - 1;
+        length <= MAX_TEXT
+    });
+    people.sort_by(|one, other| one.user.cmp(&other.user));
+    *full = true;
+    text(&people)
 }
 
 fn text(people: &[SharedPin]) -> String {

@@ -3,8 +3,10 @@
 //! Threats answered. The homeserver keeps the store: it cannot read it, and what it alters, mixes or puts in another place
 //! does not open. It can hide the store, or serve one that is older: so every browser remembers the name of the store and
 //! the highest counter that it has seen, a sealed recovery names the store for those that have seen nothing yet
-//! ([`NamedStore`]), and what is missing or older is told ([`Trouble`]) before this browser writes again what it knows. And
-//! nothing that somebody is sent waits for any of this.
+//! ([`NamedStore`]), and what is missing or older, or was not kept though the homeserver said so, is told ([`Trouble`])
+//! before this browser writes again what it knows. Whoever has the store's key could write anything into it: so after a
+//! compromise there is another one, and nothing is taken from a store that is not the one that must be there. And nothing
+//! that somebody is sent waits for the homeserver's answers to any of this.
 //!
 //! | document | what is in it |
 //! |---|---|

@@ -5,14 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     KEY,
     key::{ShareKey, StoreId},
-    local,
+    local::Local,
 };
 use crate::{
-    bootstrap::record::RecordError,
+    bootstrap::{
+        prove,
+        record::{RecordError, VaultKey},
+    },
     effect::Io,
     ident::{Origin, UserId},
     recovery::{EncryptedSecret, RecoveryKey},
-    secret::NoRandomness,
+    secret::{NoRandomness, SecretText},
 };
 
 /// A store by the name that a sealed recovery gives it.
@@ -20,7 +23,7 @@ use crate::{
 pub struct NamedStore {
     /// Which.
     pub id: StoreId,
-    /// The store's key under the recovery key that is sealed, where both were made together: the store is yet to be made.
+    /// The store's key under the recovery key that is sealed, where this browser had it when that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<EncryptedSecret>,
 }
@@ -32,26 +35,36 @@ impl NamedStore {
         Self { id, entry: None }
     }
 
-    /// The store for a recovery key that is being made: in a rotation (`replaced`, with what the sealed recovery of before
-    /// names) the one that there is, whose key comes along; else a new one.
+    /// The store for a recovery key that is being made: in place of one that nobody else has (`replaced`) the store that
+    /// there is, whose key comes along; else a new one.
     pub(crate) async fn for_key(
         io: &Io,
         origin: &Origin,
         owner: &UserId,
-        replaced: Option<Option<&Self>>,
+        replaced: Option<&VaultKey>,
         key: &RecoveryKey,
     ) -> Result<Self, NamedError> {
-        if let Some(before) = replaced {
-            let known = local::known_store(io, origin, owner).await.map_err(NamedError::Record)?;
-            let told = before.filter(|before| before.entry.is_none());
-            let known = known.or_else(|| told.map(|before| before.id.clone()));
-            if let Some(id) = known {
-                return Ok(Self::known(id));
+        let enter = |share: &ShareKey| EncryptedSecret::encrypt(&key.derive_keys(KEY), &share.to_secret());
+        if let Some(old) = replaced {
+            let local = Local::load(io, origin, owner).await.map_err(NamedError::Record)?;
+            let named = old.pins.as_ref();
+            let known = local.newest.as_ref().map(|newest| &newest.id);
+            if let Some(id) = known.or_else(|| named.map(|named| &named.id)) {
+                // A homeserver that hides the key now does not have it lost.
+                let derived = prove::derive(io, old, KEY).await.ok();
+                let here = local.entry_under(&old.id).into_iter().chain(named.and_then(|named| named.entry.as_ref()));
+                let mut here = here.filter_map(|entry| ShareKey::from_entry(entry, derived.as_ref()?));
+                let entry = here.find(|share| share.id() == *id).map(|share| enter(&share)).transpose()?;
+                return Ok(Self { id: id.clone(), entry });
             }
         }
         let share = ShareKey::make_random()?;
-        let entry = EncryptedSecret::encrypt(&key.derive_keys(KEY), &share.to_secret())?;
-        Ok(Self { id: share.id(), entry: Some(entry) })
+        Ok(Self { id: share.id(), entry: Some(enter(&share)?) })
+    }
+
+    /// Is this secret the key of it?
+    pub(crate) fn is_of(&self, secret: &SecretText) -> bool {
+        ShareKey::from_secret(secret).is_some_and(|share| share.id() == self.id)
     }
 }
 

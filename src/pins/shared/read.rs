@@ -11,7 +11,7 @@ use super::{
     HEAD, KEY,
     entry::SharedPin,
     key::{Part, Sealed, ShareKey, StoreId},
-    local::{Known, Local, Trouble},
+    local::{self, Known, Local, Trouble},
 };
 use crate::{
     bootstrap::{
@@ -20,7 +20,6 @@ use crate::{
     },
     effect::{Answer, Effect, HttpResponse, Io, VaultCommand},
     error::Code,
-    events::{self, Event},
     ident::{Origin, UserId},
     matrix::{
         MatrixError, account_data,
@@ -32,7 +31,7 @@ use crate::{
 
 /// What is not as it must be is read again so often, after this pause, before it is believed: homeservers with several
 /// workers answer late, and another browser may be writing.
-const DOUBTS: usize = 3;
+const DOUBTS: u32 = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(20);
 /// How long another browser may take to write a key of its own over ours. The one that is there then is in force.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
@@ -41,8 +40,10 @@ const SETTLE_TRIES: usize = 3;
 const LOOK_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many chunks are asked for, or written, at a time.
 pub(super) const AT_A_TIME: usize = 8;
-/// How many chunks a store has at most: for some 80,000 people.
-pub(super) const MAX_CHUNKS: usize = 256;
+/// How many chunks a store has at most: for some 14,000 people.
+pub(super) const MAX_CHUNKS: usize = 64;
+/// A rotation reads all account data at once, and that must go whatever else there is.
+const _: () = assert!(MAX_CHUNKS * 50_000 <= account_data::MAX_LIST as usize / 2);
 
 /// What the head says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -116,28 +117,20 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     }
     let local = Local::load(&io, origin, owner).await?;
     let reader = Reader { io: &io, homeserver: Homeserver::new(&io), owner, key, local: &local };
-    let mut doubts = 0;
-    let looked = loop {
-        let Some(looked) = reader.look().await? else { return Ok(None) };
-        if looked.trouble.is_none() || doubts == DOUBTS {
-            break looked;
-        }
-        doubts += 1;
-        io.ask(Effect::SleepUntil(io.now().plus(DOUBT_PAUSE))).await;
-    };
+    let Some(looked) = reader.look_until_sure(origin).await? else { return Ok(None) };
     if let Some(trouble) = looked.trouble {
-        tell(&io, origin, owner, &local, trouble).await?;
+        local::tell(&io, origin, owner, trouble).await?;
     }
     let Looked { share, head, chunks, all, trouble } = looked;
-    // Of two stores, the one that the sealed recovery names.
-    let other = trouble == Some(Trouble::Other) && reader.named_entry().is_some();
-    let gives_way = |(share, _): &(ShareKey, EncryptedSecret)| other || reader.is_renewed(&share.id());
-    // What another store says was written by this person's browsers too.
-    let (share, entry, head) = match share.filter(|share| !gives_way(share)) {
-        Some((share, entry)) => (share, entry, head),
+    // Of two stores, the one that the sealed recovery names; and none that it does not, where this browser knows neither.
+    let gives_way =
+        trouble == Some(Trouble::Other) && (reader.named_entry().is_some() || reader.known_entry().is_none());
+    let (share, entry, head, chunks) = match share.filter(|_| !gives_way) {
+        Some((share, entry)) => (share, entry, head, chunks),
+        // Whoever made the other store may have put anything into it: nothing of it is taken.
         None => {
             let (share, entry) = reader.establish().await?;
-            (share, entry, None)
+            (share, entry, None, BTreeMap::new())
         }
     };
     let entry = (key.id.clone(), entry);
@@ -148,17 +141,6 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     };
     let (origin, owner) = (origin.clone(), owner.clone());
     Ok(Some(Read { origin, owner, key: share, local, head, chunks, all, trouble }))
-}
-
-/// Has the person and the log know, before anything is put right.
-async fn tell(io: &Io, origin: &Origin, owner: &UserId, local: &Local, trouble: Trouble) -> Result<(), Stop> {
-    // What goes on is told once.
-    if local.trouble.is_some_and(|(known, _)| known == trouble) {
-        return Ok(());
-    }
-    let now = io.now();
-    Local::change(io, origin, owner, |local| local.trouble = Some((trouble, now))).await?;
-    Ok(events::note(io, origin, owner, Event::SharedPinsLost { trouble }).await?)
 }
 
 struct Reader<'a> {
@@ -185,6 +167,32 @@ enum Opened {
 }
 
 impl Reader<'_> {
+    /// Looks, and again where something is not as it must be. How often that was is kept: the browser may stop the background
+    /// at any time.
+    async fn look_until_sure(&self, origin: &Origin) -> Result<Option<Looked>, Stop> {
+        let mut doubt = self.local.doubt;
+        loop {
+            let Some(looked) = self.look().await? else { return Ok(None) };
+            let now = self.io.now();
+            let sure = doubt.is_some_and(|(since, times)| {
+                times >= DOUBTS && since <= now && now.since(since) >= DOUBT_PAUSE * DOUBTS
+            });
+            if looked.trouble.is_some() && sure {
+                return Ok(Some(looked));
+            }
+            let next = doubt.filter(|(since, _)| *since <= now).map_or((now, 1), |(since, times)| (since, times + 1));
+            let next = looked.trouble.map(|_| next);
+            if doubt != next {
+                Local::change(self.io, origin, self.owner, |local| local.doubt = next).await?;
+            }
+            if next.is_none() {
+                return Ok(Some(looked));
+            }
+            doubt = next;
+            self.io.ask(Effect::SleepUntil(now.plus(DOUBT_PAUSE))).await;
+        }
+    }
+
     /// Looks once; `None` where the account's secret storage is not under our key now.
     async fn look(&self) -> Result<Option<Looked>, Stop> {
         let kinds = [account_data::DEFAULT_KEY, KEY, HEAD];
@@ -235,36 +243,37 @@ impl Reader<'_> {
 
     async fn decrypt(&self, entry: &EncryptedSecret) -> Result<Option<ShareKey>, Stop> {
         let derived = prove::derive(self.io, self.key, KEY).await?;
-        Ok(entry.decrypt(&derived).ok().and_then(|secret| ShareKey::from_secret(&secret)))
+        Ok(ShareKey::from_entry(entry, &derived))
     }
 
     /// The store's key as it was read before under the recovery key in force.
     fn known_entry(&self) -> Option<&EncryptedSecret> {
-        self.local.entry.as_ref().filter(|(id, _)| *id == self.key.id).map(|(_, entry)| entry)
+        self.local.entry_under(&self.key.id)
+    }
+
+    /// The newest state is one of this store.
+    fn knows(&self, id: &StoreId) -> bool {
+        self.local.newest.as_ref().is_some_and(|newest| newest.id == *id)
     }
 
     /// Is there one, as far as this browser can know?
     fn expects_key(&self) -> bool {
-        let told = self.key.pins.as_ref().is_some_and(|named| named.entry.is_none());
-        self.known_entry().is_some() || told
+        self.known_entry().is_some() || self.key.pins.as_ref().is_some_and(|named| self.expects(&named.id))
     }
 
     /// Must the store of this name have a head, as far as this browser can know?
     fn expects(&self, id: &StoreId) -> bool {
         let told = self.key.pins.as_ref().is_some_and(|named| named.entry.is_none() && named.id == *id);
-        self.local.newest.as_ref().map_or(told, |newest| newest.id == *id)
+        told || self.knows(id)
     }
 
     /// Is it another store than this browser knows of?
     fn judge_id(&self, id: &StoreId) -> Option<Trouble> {
         let named = self.key.pins.as_ref().map(|named| &named.id);
-        let other = match (&self.local.newest, named) {
-            (_, Some(named)) if named == id => false,
-            // With another recovery key there may be another store: whoever resets secret storage loses the key of the one
-            // before. A rotation takes it along.
-            (Some(newest), _) => newest.id != *id && self.known_entry().is_some(),
-            (None, named) => named.is_some(),
-        };
+        // With another recovery key there may be another store: after a compromise one is made, and the sealed recovery
+        // names it; and whoever resets secret storage loses the key of the one before.
+        let known = self.local.newest.as_ref().filter(|_| self.known_entry().is_some()).map(|newest| &newest.id);
+        let other = named != Some(id) && known.or(named).is_some_and(|right| right != id);
         other.then_some(Trouble::Other)
     }
 
@@ -319,14 +328,7 @@ impl Reader<'_> {
     /// The key of the store that the sealed recovery names, where this browser has it.
     fn named_entry(&self) -> Option<&EncryptedSecret> {
         let named = self.key.pins.as_ref()?;
-        let known = self.local.newest.as_ref().is_some_and(|newest| newest.id == named.id);
-        named.entry.as_ref().or_else(|| self.known_entry().filter(|_| known))
-    }
-
-    /// Was another key made together with the recovery key, because somebody may have the one of the store that is there?
-    fn is_renewed(&self, id: &StoreId) -> bool {
-        let known = self.local.newest.as_ref().is_some_and(|newest| newest.id == *id);
-        known && self.key.pins.as_ref().is_some_and(|named| named.entry.is_some() && named.id != *id)
+        named.entry.as_ref().or_else(|| self.known_entry().filter(|_| self.knows(&named.id)))
     }
 
     /// Puts a key of the store into secret storage: the one that was there, else a new one. Where another browser does the

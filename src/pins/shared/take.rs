@@ -46,18 +46,21 @@ impl PeerRecord {
             master: self.identity.as_ref().map(|pinned| pinned.master),
             previous: self.previous.as_ref().map(|pinned| pinned.master),
             compared,
+            before: None,
         });
         (self.sight.or(first), self.decided.or(decided))
     }
 
     /// Notes that this is what was decided, when the pin is as it is to be.
     pub(in crate::pins) fn settle_on(&mut self, outcome: Outcome, now: UnixMillis) {
-        let at = self.decided.map_or(now, |before| now.max(UnixMillis(before.at.0.saturating_add(1))));
+        let before = self.decided.map(|before| before.at);
+        let at = before.map_or(now, |before| now.max(UnixMillis(before.0.saturating_add(1))));
+        let before = before.filter(|_| outcome == Outcome::Kept);
         let master = self.identity.as_ref().map(|pinned| pinned.master);
         let previous = self.previous.as_ref().map(|pinned| pinned.master);
         let compared = self.identity.as_ref().is_some_and(|pinned| pinned.compared);
         self.sight = self.sight.or(master.map(|master| Sight { master, at: now }));
-        self.decided = Some(Decided { at, outcome, master, previous, compared });
+        self.decided = Some(Decided { at, outcome, master, previous, compared, before });
     }
 
     /// Since when an identity is known, in whichever browser.
@@ -68,7 +71,8 @@ impl PeerRecord {
     }
 
     /// Takes in what another browser of the owner's knows of the person: what was decided there after the last decision
-    /// here, and a first sight that is older than the one here.
+    /// here, and a first sight that is older than the one here. Of two first sights, where this browser has looked for
+    /// itself, neither is believed: both identities are held back until somebody decides.
     pub(in crate::pins) fn take(&mut self, theirs: &SharedPin, now: UnixMillis) -> Taken {
         let ours = self.shared();
         let merged = ours.merge(theirs);
@@ -83,6 +87,11 @@ impl PeerRecord {
         match (decision, merged.decided) {
             (Some(decided), _) => {
                 told.push(What::Elsewhere { decided: Some(Box::new(decided)), sight: None });
+                if ours.decided.is_some_and(|ours| ours.outcome == Outcome::Kept && ours.at > decided.at) {
+                    // What was wanted held back here, later and not knowing of that, stays so; and is asked about again.
+                    self.quiet = false;
+                    return Taken { changed: true, moved: false, told };
+                }
                 self.follow(decided.master, decided.previous, decided.compared, now, &mut told);
                 let accepted = decided.outcome == Outcome::Accepted && decided.previous.is_some();
                 // What was accepted here of devices can be withdrawn still, where the identity is the same.
@@ -94,12 +103,30 @@ impl PeerRecord {
             (None, Some(_)) => {}
             (None, None) if was != merged.master() => {
                 told.push(What::Elsewhere { decided: None, sight: merged.sight.map(Box::new) });
-                self.follow(merged.master(), None, false, now, &mut told);
+                if was.is_none() || self.unseen {
+                    self.follow(merged.master(), None, false, now, &mut told);
+                } else {
+                    self.contest(now, &mut told);
+                }
             }
             (None, None) => {}
         }
-        let moved = was != self.identity.as_ref().map(|pinned| pinned.master);
+        // What was answered last is to be looked at again where the pin is another one, or what was in its way is gone.
+        let moved = self.answer.is_empty();
         Taken { changed: true, moved, told }
+    }
+
+    /// Another browser saw another identity before this one saw its own: nothing is followed, and nothing passes.
+    fn contest(&mut self, now: UnixMillis, told: &mut Vec<What>) {
+        self.answer.clear();
+        self.quiet = false;
+        let (Some(old), Some(pinned)) = (self.contested_by(), &self.identity) else { return };
+        // What is held back already stays what it is.
+        if self.change.is_none() {
+            let verdict = Verdict::MasterChanged { old, new: pinned.master };
+            told.push(What::Seen(Box::new(verdict.clone())));
+            self.change = Some(Change { verdict, at: now });
+        }
     }
 
     /// Pins what was pinned elsewhere. What is published is measured by it from now on.
@@ -117,6 +144,12 @@ impl PeerRecord {
         if was == master {
             if let Some(pinned) = &mut self.identity {
                 pinned.compared |= compared;
+            }
+            let contested =
+                |change: &Change| matches!(change.verdict, Verdict::MasterChanged { new, .. } if Some(new) == was);
+            if self.change.as_ref().is_some_and(contested) {
+                self.change = None;
+                self.answer.clear();
             }
             return;
         }

@@ -5,7 +5,7 @@ mod world;
 use std::{collections::BTreeSet, time::Instant};
 
 use super::{Outcome, Shared, Trouble};
-use crate::pins::Happened;
+use crate::{effect::Effect, pins::Happened};
 use world::{Browser, Server, key, user};
 
 /// Two browsers that share somebody whom the first has seen.
@@ -46,7 +46,7 @@ fn what_one_browser_sees_and_decides_the_other_knows() {
 }
 
 #[test]
-fn a_decision_beats_an_observation_and_the_older_sight_is_the_pin() {
+fn a_decision_beats_an_observation_and_the_older_sight_contests_the_pin() {
     let server = Server::new();
     let (mut one, mut other) = (server.browser(), server.browser());
     one.sees("@bob:a", 1);
@@ -54,17 +54,22 @@ fn a_decision_beats_an_observation_and_the_older_sight_is_the_pin() {
     other.sees("@bob:a", 2);
     one.shares();
     other.shares();
-    assert_eq!(other.pinned("@bob:a"), Some(key(1)), "seen first, there");
-    assert!(other.is_held("@bob:a"), "and what is published here is a change");
+    assert_eq!(other.pinned("@bob:a"), Some(key(2)), "what this one saw itself is not replaced");
+    assert!(other.is_held("@bob:a"), "and held until somebody decides");
+    assert_eq!(other.record("@bob:a").sight.unwrap().master, key(1));
     let history = other.history("@bob:a");
     assert!(history.contains(&Happened::Seen(crate::error::Code::PinIdentity)), "{history:?}");
     one.shares();
     assert_eq!(one.pinned("@bob:a"), Some(key(1)));
     assert!(!one.is_held("@bob:a"));
 
-    // Held back there on purpose; a third one saw another identity before anybody, on a clock that is wrong.
-    other.keeps("@bob:a");
+    // Held back on purpose; a third one saw another identity before anybody, on a clock that is wrong.
+    one.sees("@bob:a", 2);
+    one.keeps("@bob:a");
+    one.shares();
     other.shares();
+    assert_eq!(other.pinned("@bob:a"), Some(key(1)), "a decision counts");
+    assert!(other.is_held("@bob:a"));
     let mut third = server.browser();
     third.off = -1_000_000;
     third.sees("@bob:a", 3);
@@ -235,20 +240,134 @@ fn after_a_compromise_there_is_another_key_and_nobody_is_told() {
     let before = one.store_id();
     other.sees("@carol:a", 2);
     other.shares();
-    // The recovery key is replaced, and another key of the store is made with it; the other browser opens the new one.
-    let named = one.names_a_store();
-    other.is_told_of(&named);
+    let named = one.rotates(true);
+    // Whoever has the old recovery key has the key of the store, and writes what they like.
+    let mut thief = server.browser();
+    thief.sees("@eve:a", 6);
+    let old = server.get("m.secret_storage.default_key");
+    server.put("m.secret_storage.default_key", Some(serde_json::json!({ "key": world::KEY_ID })));
+    thief.shares();
+    thief.sees("@bob:a", 6);
+    thief.accepts("@bob:a", true);
+    assert_eq!((thief.shares(), thief.store_id()), (Some(Shared::Same), before.clone()));
+    server.put("m.secret_storage.default_key", old);
+    // The other browser opens the new one.
+    other.has_next_key(super::NamedStore::known(named.id.clone()));
     for _ in 0..2 {
         one.shares();
         other.shares();
     }
-    assert_ne!(before, named);
-    assert_eq!((one.store_id(), other.store_id()), (named.clone(), named));
+    assert_ne!(before, named.id);
+    assert_eq!((one.store_id(), other.store_id()), (named.id.clone(), named.id));
     assert_eq!((one.trouble(), other.trouble()), (None, None));
-    assert_eq!(one.pinned("@carol:a"), Some(key(2)), "what lay under the old key is not lost");
+    for browser in [&one, &other] {
+        assert_eq!(browser.pinned("@carol:a"), Some(key(2)), "what a browser knew is not lost");
+        assert_eq!(
+            (browser.pinned("@eve:a"), browser.pinned("@bob:a")),
+            (None, Some(key(1))),
+            "nor taken from a thief"
+        );
+    }
     let writes = server.writes();
     one.shares();
     assert_eq!(server.writes(), writes, "once");
+}
+
+#[test]
+fn a_rotation_goes_on_with_the_store_though_its_key_is_hidden_meanwhile() {
+    let (server, mut one, mut other) = two();
+    let hidden = server.get(super::KEY).unwrap();
+    server.put(super::KEY, None);
+    let before = one.store_id();
+    let named = one.rotates(false);
+    assert_eq!(named.id, before);
+    other.has_next_key(super::NamedStore::known(named.id));
+    let mut told = server.browser();
+    told.has_next_key(super::NamedStore::known(before.clone()));
+    for browser in [&mut other, &mut told, &mut one] {
+        browser.shares();
+        assert_eq!((browser.trouble(), browser.store_id()), (None, before.clone()));
+        assert_eq!(browser.pinned("@bob:a"), Some(key(1)));
+    }
+    // And whoever made the recovery key notices where it is hidden under that one.
+    server.put(super::KEY, Some(hidden));
+    let (server, mut one, _) = two();
+    one.rotates(false);
+    server.put(super::KEY, None);
+    one.shares();
+    assert_eq!(one.trouble(), Some(Trouble::Gone));
+}
+
+#[test]
+fn under_a_new_recovery_key_only_the_store_that_it_names_is_right() {
+    let (server, mut one, mut other) = two();
+    let carried = server.carried_over();
+    let named = one.rotates(true);
+    // The old key of the store, which a thief has, under the new recovery key.
+    let mut thief = server.browser();
+    thief.sees("@eve:a", 6);
+    server.put("m.secret_storage.default_key", Some(serde_json::json!({ "key": world::KEY_ID })));
+    thief.shares();
+    server.put("m.secret_storage.default_key", Some(serde_json::json!({ "key": world::NEXT_KEY_ID })));
+    server.enter_next(&carried);
+    other.has_next_key(super::NamedStore::known(named.id.clone()));
+    other.shares();
+    assert_eq!((other.trouble(), other.pinned("@eve:a")), (Some(Trouble::Other), None));
+    server.enter_next(&carried);
+    one.shares();
+    assert_eq!((one.trouble(), one.pinned("@eve:a"), one.store_id()), (Some(Trouble::Other), None, named.id.clone()));
+    other.shares();
+    assert_eq!(other.store_id(), named.id, "the right one comes back");
+    assert_eq!((one.pinned("@bob:a"), other.pinned("@bob:a")), (Some(key(1)), Some(key(1))));
+}
+
+#[test]
+fn nothing_is_taken_from_a_store_that_gives_way() {
+    // There is another store than the one that the sealed recovery names.
+    let (server, mut one, _) = two();
+    let named = one.store_id();
+    one.is_told_of(&named);
+    let another = Server::new();
+    let mut theirs = another.browser();
+    theirs.sees("@eve:a", 6);
+    theirs.sees("@bob:a", 1);
+    theirs.sees("@bob:a", 6);
+    theirs.accepts("@bob:a", true);
+    theirs.shares();
+    another
+        .kinds()
+        .iter()
+        .filter(|kind| kind.starts_with(super::HEAD))
+        .for_each(|kind| server.put(kind, another.get(kind)));
+    one.shares();
+    assert_eq!((one.trouble(), one.store_id()), (Some(Trouble::Other), named));
+    assert_eq!((one.pinned("@eve:a"), one.pinned("@bob:a")), (None, Some(key(1))));
+    one.shares();
+    assert_eq!((one.pinned("@eve:a"), one.pinned("@bob:a")), (None, Some(key(1))), "and not later");
+}
+
+#[test]
+fn what_is_of_the_future_is_not_believed() {
+    const HOUR: i64 = 60 * 60 * 1000;
+    for (off, believed) in [(HOUR, true), (48 * HOUR, false), (i64::MAX / 2, false)] {
+        let (_, mut one, mut other) = two();
+        other.off = off;
+        other.sees("@bob:a", 2);
+        other.accepts("@bob:a", false);
+        other.sees("@carol:a", 3);
+        other.shares();
+        one.shares();
+        let expected = if believed { (Some(key(2)), Some(key(3))) } else { (Some(key(1)), None) };
+        assert_eq!((one.pinned("@bob:a"), one.pinned("@carol:a")), expected, "{off}");
+        // What is decided here afterwards counts, and somebody else may see the person.
+        one.sees("@bob:a", if believed { 1 } else { 4 });
+        one.accepts("@bob:a", false);
+        one.sees("@carol:a", 3);
+        one.shares();
+        assert_eq!(one.shares(), Some(Shared::Same));
+        let expected = if believed { key(1) } else { key(4) };
+        assert_eq!((one.pinned("@bob:a"), one.pinned("@carol:a")), (Some(expected), Some(key(3))), "{off}");
+    }
 }
 
 #[test]
@@ -332,6 +451,104 @@ fn a_homeserver_that_is_late_or_away_is_no_trouble() {
     assert_eq!(one.shares_or_stops(), Err("KS-NET-UNREACHABLE"));
     server.is_away(false);
     assert_eq!((one.shares(), one.trouble()), (Some(Shared::Same), None));
+}
+
+#[test]
+fn a_homeserver_that_drops_what_is_written_is_told_of() {
+    let (server, mut one, mut other) = two();
+    one.sees("@carol:a", 5);
+    server.drops(Some(super::HEAD));
+    for _ in 0..2 {
+        assert_eq!(one.shares(), Some(Shared::Again));
+        assert_eq!(one.trouble(), None, "another browser may have been faster");
+    }
+    let mut one = one.restarts();
+    for day in 0..3 {
+        for _ in 0..5 {
+            one.shares();
+            assert_eq!(one.trouble(), Some(Trouble::Older));
+        }
+        one.reads_trouble();
+        one.shares();
+        assert_eq!((one.trouble(), one.events().len()), (None, day + 1), "once a day");
+        server.wait(24 * 60 * 60 * 1000);
+    }
+    server.drops(None);
+    assert_eq!(one.shares(), Some(Shared::Same));
+    other.shares();
+    assert_eq!((other.trouble(), other.pinned("@carol:a")), (None, Some(key(5))));
+    // Now and then, it is nothing.
+    for number in 0..6 {
+        one.sees(&format!("@person{number}:a"), 6);
+        server.drops(Some(super::HEAD));
+        one.shares();
+        server.drops(None);
+        one.shares();
+        assert_eq!(one.trouble(), None);
+    }
+}
+
+#[test]
+fn a_doubt_goes_on_where_the_background_was_stopped() {
+    let (server, mut one, mut other) = two();
+    let old = server.documents();
+    one.sees("@carol:a", 5);
+    one.shares();
+    // It is stopped while it waits to look again.
+    let stops = |browser: &mut Browser| browser.shares_until(|effect| matches!(effect, Effect::SleepUntil(_)));
+    server.put_back(&old, |_| true);
+    for _ in 0..3 {
+        stops(&mut one);
+        assert_eq!(one.trouble(), None, "it may be late");
+        one = one.restarts();
+        server.wait(10_000);
+    }
+    server.wait(60_000);
+    stops(&mut one);
+    assert_eq!(one.trouble(), Some(Trouble::Older));
+    // What was over in between begins anew.
+    one.shares();
+    other.shares();
+    let new = server.documents();
+    for _ in 0..4 {
+        server.put_back(&old, |_| true);
+        stops(&mut other);
+        server.wait(600_000);
+        server.put_back(&new, |_| true);
+        assert_eq!(other.shares(), Some(Shared::Same));
+        assert_eq!(other.trouble(), None);
+    }
+}
+
+#[test]
+fn what_goes_into_no_store_is_told_of_and_decisions_come_first() {
+    let server = Server::new();
+    let (mut one, mut other) = (server.browser(), server.browser());
+    let long = "x".repeat(200);
+    let people: Vec<_> = (0..9000).map(|number| format!("@{long}{number}:matrix.example.org")).collect();
+    people.iter().for_each(|person| one.knows(person, 1));
+    one.save();
+    assert_eq!(one.shares(), Some(Shared::Same));
+    assert_eq!((one.trouble(), one.events()), (Some(Trouble::Full), vec![Trouble::Full]));
+    let parts = || server.documents().into_iter().filter(|(kind, _)| kind.starts_with(super::HEAD));
+    let size: usize = parts().map(|(_, content)| content.to_string().len()).sum();
+    assert!(size < 4 << 20, "{size}: a rotation reads all of it at once");
+    assert_eq!(other.shares(), Some(Shared::Same));
+    let known = other.people();
+    assert!(known.len() > 5000 && known.len() < people.len(), "{}", known.len());
+    // Somebody who has no place gets one by what was decided; and it comes to rest.
+    let left_out = people.iter().find(|person| !known.contains(&user(person))).unwrap();
+    server.wait(1000);
+    one.sees(left_out, 2);
+    one.accepts(left_out, true);
+    assert_eq!(one.shares(), Some(Shared::Same));
+    other.shares();
+    assert_eq!(other.pinned(left_out), Some(key(2)));
+    let writes = server.writes();
+    for browser in [&mut one, &mut other] {
+        assert_eq!(browser.looks_at_all().shares(), Some(Shared::Same));
+    }
+    assert_eq!(server.writes(), writes);
 }
 
 #[test]

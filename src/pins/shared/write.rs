@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::{
     key::{Part, Sealed},
-    local::{Known, Local, Newest},
+    local::{self, Known, Local, Newest, Trouble},
     merge::Merged,
     read::{AT_A_TIME, HeadContent, Listed},
 };
 use crate::{
     bootstrap::make,
-    effect::Io,
+    effect::{HttpResponse, Io},
     ident::UserId,
     matrix::{
         account_data,
@@ -24,6 +24,9 @@ use crate::{
     },
     recovery::VaultError,
 };
+
+/// So often in a row a write may come to nothing before that is told: another browser may have been faster.
+const DROPPED: u32 = 3;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,9 @@ pub enum Shared {
 /// [`Stop`]; then it is to be tried again later.
 pub async fn write(io: Io, merged: Merged) -> Result<Shared, Stop> {
     let io = &io;
+    if merged.full {
+        local::tell(io, &merged.read.origin, &merged.read.owner, Trouble::Full).await?;
+    }
     match &merged.read.head {
         Some(head) if merged.is_known() && merged.trouble().is_none() => {
             let newest = Newest {
@@ -88,7 +94,15 @@ async fn write_parts(io: &Io, merged: &Merged) -> Result<Shared, Stop> {
     }
     put(&homeserver, owner, &[(Part::Head, head.clone())]).await?;
 
-    if !is_there(&homeserver, owner, &(Part::Head, head)).await? {
+    if let Some(there) = instead(&homeserver, owner, Part::Head, &head).await? {
+        // A head of another browser's is as new as this one; an older one is none of anybody's now.
+        if there.is_none_or(|there| there.counter < counter) {
+            let local =
+                Local::change(io, origin, owner, |local| local.dropped = local.dropped.saturating_add(1)).await?;
+            if local.dropped >= DROPPED {
+                local::tell(io, origin, owner, Trouble::Older).await?;
+            }
+        }
         return Ok(Shared::Again);
     }
     let mut same = true;
@@ -126,8 +140,21 @@ async fn put(homeserver: &Homeserver<'_>, owner: &UserId, parts: &[(Part, Sealed
     Ok(())
 }
 
-async fn is_there(homeserver: &Homeserver<'_>, owner: &UserId, part: &(Part, Sealed)) -> Result<bool, Stop> {
-    Ok(lost(homeserver, owner, std::slice::from_ref(part)).await?.is_empty())
+/// What is there in place of a part that was written; `None` where that is there.
+async fn instead(
+    homeserver: &Homeserver<'_>,
+    owner: &UserId,
+    part: Part,
+    written: &Sealed,
+) -> Result<Option<Option<Sealed>>, Stop> {
+    let there = homeserver.send(account_data::get(owner, &part.kind())).await?;
+    let there = read_sealed(&there)?;
+    Ok((there.as_ref() != Some(written)).then_some(there))
+}
+
+fn read_sealed(response: &HttpResponse) -> Result<Option<Sealed>, Stop> {
+    let there: Option<Value> = account_data::read_get(response)?;
+    Ok(there.and_then(|content| serde_json::from_value(content).ok()))
 }
 
 /// Those of these parts that are not there as they were written.
@@ -140,9 +167,7 @@ async fn lost<'p>(
     let responses = homeserver.send_all(requests).await?;
     let mut lost = Vec::new();
     for (part, response) in parts.iter().zip(&responses) {
-        let there: Option<Value> = account_data::read_get(response)?;
-        let there = there.and_then(|content| serde_json::from_value::<Sealed>(content).ok());
-        if there.as_ref() != Some(&part.1) {
+        if read_sealed(response)?.as_ref() != Some(&part.1) {
             lost.push(part);
         }
     }
@@ -165,13 +190,14 @@ async fn keep(
     if local.newest.as_ref() == Some(newest)
         && (local.heard, local.looked_at) == (heard, looked_at)
         && local.chunks == chunks
+        && local.dropped == 0
     {
         return Ok(());
     }
     let change = |local: &mut Local| {
         local.newest = Some(newest.clone());
         local.chunks.clone_from(&chunks);
-        (local.heard, local.looked_at) = (heard, looked_at);
+        (local.heard, local.looked_at, local.dropped) = (heard, looked_at, 0);
     };
     Ok(Local::change(io, &read.origin, &read.owner, change).await.map(drop)?)
 }

@@ -144,6 +144,7 @@ pub(super) struct World {
     now: UnixMillis,
     answers: VecDeque<Value>,
     discarded: usize,
+    away: bool,
     people: BTreeMap<String, Value>,
     longest: usize,
     pub(super) asked: usize,
@@ -194,8 +195,9 @@ impl World {
         let (store, pins) = Default::default();
         let answers = VecDeque::from([json!({ "device_keys": {} })]);
         let now = UnixMillis(1_800_000_000_000);
-        let (people, longest, asked, discarded, rooms, files) = Default::default();
-        let mut world = Self { store, book: None, pins, now, answers, discarded, people, longest, asked, rooms, files };
+        let (people, longest, asked, discarded, away, rooms, files) = Default::default();
+        let mut world =
+            Self { store, book: None, pins, now, answers, discarded, away, people, longest, asked, rooms, files };
         world.reopen();
         world
     }
@@ -242,8 +244,8 @@ impl World {
                 Answer::Done
             }
             Effect::Page(PageCommand::DiscardSessions) => {
-                self.discarded += 1;
-                Answer::Page(PageAnswer::Done)
+                self.discarded += usize::from(!self.away);
+                Answer::Page(if self.away { PageAnswer::Gone } else { PageAnswer::Done })
             }
             Effect::Store(StoreCommand::Get(key)) => Answer::Record(ready(self.store.get(&key)).unwrap()),
             Effect::Store(StoreCommand::Replace { key, old, new }) => {
@@ -339,9 +341,14 @@ impl World {
     /// Another browser of the owner's knows this.
     pub(super) fn hears(&mut self, pin: &SharedPin) {
         let (pins, pin) = (self.pins.clone(), std::slice::from_ref(pin));
-        let moved = self.run(async |io, book| book.as_mut().unwrap().take_all(io, pin).await.unwrap());
+        let moved = self.run(async |io, book| book.as_mut().unwrap().take_all(io, &pins, pin).await.unwrap());
         assert!(self.people().iter().all(|person| person.code != Code::PinDevice), "before anybody has looked");
         self.run(async |io, book| ask_again(io, book.as_mut().unwrap(), &pins, &moved).await.unwrap());
+    }
+
+    /// What it tells other browsers of somebody.
+    pub(super) fn tells(&self, person: &Person) -> SharedPin {
+        self.book().records[&person.user].shared()
     }
 
     /// This browser proves the owner's identity.
@@ -519,6 +526,11 @@ impl World {
 
     pub(super) fn people(&self) -> Vec<PersonView> {
         self.book().people(&self.pins)
+    }
+
+    /// No page is there that could be told anything.
+    pub(super) fn client_is_away(&mut self, away: bool) {
+        self.away = away;
     }
 
     /// How often the client was asked to make new room keys.

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use keystead_testbed::KeyKind;
 use keystead_webdriver_tests::rows::{Rows, output_dir};
-use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, until};
+use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, State, until};
 use serde_json::json;
 
-use crate::scene::{Scene, loaded_again, said_for, update};
+use crate::scene::{Scene, loaded_again, older, said_for, update};
 
 const COMPOSER: &str = ".mx_BasicMessageComposer_input";
 const DRAFT: &str = "not finished yet";
@@ -22,6 +23,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         "under an open room the page says so and is loaded again, and everything is as it was",
         alone(company, kind),
     );
+    rows.add(kind, "a page that is not gated says so too before it is loaded again", not_gated(company, kind));
     rows.add(
         kind,
         "with a draft the page stays, nothing goes to devices, and the draft is there after the reload",
@@ -58,6 +60,20 @@ async fn alone(company: &Company, kind: BrowserKind) -> Result<()> {
     until("the ghost in the popup", PATIENCE, told).await?;
     stays(&scene, WATCHED).await?;
     scene.browser.quit().await
+}
+
+async fn not_gated(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, _) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let desk = company.desk()?;
+    let mut browser = older(company, kind, &desk, false).await?;
+    browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    update(&mut browser).await?;
+    loaded_again(&browser).await?;
+    let said = said_for(&browser).await?;
+    ensure!(said >= READ_WITHIN, "nobody can read in {said} ms why");
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    browser.quit().await
 }
 
 /// The page is not loaded again by itself, from now on.

@@ -14,12 +14,14 @@ const OLDER: &str = "0.0.9";
 const ADDED: [&str; 10] =
     ["unmet", "newcomer", "only_lent", "drill", "begun", "trouble", "settle_at", "unfinished", "rotation", "not_now"];
 
-/// A browser with the older version, and a policy that has pins in force.
-pub(crate) async fn older(company: &Company, kind: BrowserKind, desk: &Desk) -> Result<Browser> {
+/// A browser with the older version, and a policy that has pins in force, or none.
+pub(crate) async fn older(company: &Company, kind: BrowserKind, desk: &Desk, gated: bool) -> Result<Browser> {
     let extension = Extension::packed_for_tests(kind)?;
     extension.set_version(OLDER)?;
     let mut policy = company.policy(desk);
-    policy["pins"] = json!({});
+    if gated {
+        policy["pins"] = json!({});
+    }
     let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
     browser.wait_until_installed().await?;
     Ok(browser)
@@ -107,7 +109,7 @@ impl Scene {
         let (ann, fingerprint) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
         let bob = company.hire("bob").await?;
         let desk = company.desk()?;
-        let browser = older(company, kind, &desk).await?;
+        let browser = older(company, kind, &desk, true).await?;
         browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
         browser.wait_for_state(State::Complete, PATIENCE).await?;
         let phone = company.follow(&bob, &json!({ "identity": "make", "invite": [ann.user_id] })).await?;

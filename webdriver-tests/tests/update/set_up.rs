@@ -21,7 +21,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 async fn under_way(company: &Company, kind: BrowserKind, held: &'static str) -> Result<()> {
     let (ann, fingerprint) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let desk = company.desk()?;
-    let mut browser = older(company, kind, &desk).await?;
+    let mut browser = older(company, kind, &desk, true).await?;
     let written = move |path: &str| path.contains("/account_data/") && path.contains(held);
     let writes = Rule::when("held", move |asked| asked.method == "PUT" && written(&asked.path), Action::Stall);
     desk.homeserver.add(writes.times(1));

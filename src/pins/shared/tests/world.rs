@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::{
     bootstrap::record::{AccountRecord, KeyStatus, VaultKey},
     effect::{
-        Answer, Effect, HttpRequest, HttpResponse, Io, Method, Run, Step, StoreCommand, Target, TransportError,
-        VaultCommand,
+        Answer, Effect, HttpRequest, HttpResponse, Io, Method, PageAnswer, PageCommand, Run, Step, StoreCommand,
+        Target, TransportError, VaultCommand,
     },
     error::Code,
     events::{self, Event},
@@ -25,13 +25,15 @@ use crate::{
         shared::{self, NamedStore, Shared, Sight, StoreId, Trouble},
     },
     policy::Pins,
-    recovery::{KeyDescription, KeyVault, MemoryVault, RecoveryKey},
+    recovery::{EncryptedSecret, KeyDescription, KeyVault, MemoryVault, RecoveryKey, SecretDocument},
     secret::SecretBytes,
     store::{MemoryStore, Store},
     time::UnixMillis,
 };
 
 pub(super) const KEY_ID: &str = "ours";
+/// Of the recovery key that takes its place.
+pub(super) const NEXT_KEY_ID: &str = "next";
 
 pub(super) fn key(byte: u8) -> PublicKey {
     derive_public(&SecretBytes::new([byte; 32]))
@@ -49,6 +51,10 @@ fn recovery_key() -> RecoveryKey {
     RecoveryKey::from_bytes(SecretBytes::new([42; 32]))
 }
 
+pub(super) fn next_key() -> RecoveryKey {
+    RecoveryKey::from_bytes(SecretBytes::new([43; 32]))
+}
+
 fn ready<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
@@ -60,6 +66,8 @@ struct Data {
     bytes: usize,
     now: u64,
     away: bool,
+    /// Nothing that is written to these is kept.
+    drops: Option<&'static str>,
     /// What is read instead, so many times.
     late: Option<(BTreeMap<String, Value>, usize)>,
 }
@@ -128,6 +136,22 @@ impl Server {
         self.data.borrow().documents.clone()
     }
 
+    /// The key of a store, under the next recovery key.
+    pub(super) fn enter_next(&self, entry: &EncryptedSecret) {
+        let document = self.get(shared::KEY).map(|content| serde_json::from_value(content).unwrap());
+        let mut document: SecretDocument = document.unwrap_or_default();
+        document.set_entry(&KeyId::parse(NEXT_KEY_ID).unwrap(), entry);
+        self.put(shared::KEY, Some(serde_json::to_value(&document).unwrap()));
+    }
+
+    /// The key of the store that there is, under the next recovery key.
+    pub(super) fn carried_over(&self) -> EncryptedSecret {
+        let document: SecretDocument = serde_json::from_value(self.get(shared::KEY).unwrap()).unwrap();
+        let entry = document.entry(&KeyId::parse(KEY_ID).unwrap()).unwrap().unwrap();
+        let secret = entry.decrypt(&recovery_key().derive_keys(shared::KEY)).unwrap();
+        EncryptedSecret::encrypt(&next_key().derive_keys(shared::KEY), &secret).unwrap()
+    }
+
     /// Puts head and chunks back to what they were.
     pub(super) fn put_back(&self, old: &BTreeMap<String, Value>, which: impl Fn(&str) -> bool) {
         let parts = old.iter().filter(|(kind, _)| kind.starts_with(shared::HEAD) && *kind != shared::KEY);
@@ -152,6 +176,11 @@ impl Server {
 
     pub(super) fn is_away(&self, away: bool) {
         self.data.borrow_mut().away = away;
+    }
+
+    /// Answers that it has written what is of these kinds, and has not.
+    pub(super) fn drops(&self, kinds: Option<&'static str>) {
+        self.data.borrow_mut().drops = kinds;
     }
 
     fn answer(&self, requests: &[HttpRequest]) -> Answer {
@@ -180,7 +209,9 @@ impl Server {
                     assert_eq!(request.method, Method::Put);
                     data.writes += 1;
                     data.bytes += body.len();
-                    data.documents.insert(kind, serde_json::from_str(body).unwrap());
+                    if data.drops.is_none_or(|dropped| !kind.starts_with(dropped)) {
+                        data.documents.insert(kind, serde_json::from_str(body).unwrap());
+                    }
                     Ok(response(200, json!({})))
                 }
                 None => match old.as_ref().unwrap_or(&data.documents).get(&kind) {
@@ -280,6 +311,7 @@ impl Browser {
             Effect::Vault(VaultCommand::Derive { id, wrapped, info }) => {
                 Answer::Derived(ready(self.vault.derive(&id, &wrapped, &info)).unwrap())
             }
+            Effect::Page(PageCommand::DiscardSessions) => Answer::Page(PageAnswer::Done),
             other => panic!("{other:?}"),
         }
     }
@@ -290,7 +322,7 @@ impl Browser {
         self.try_run(before, async |io, book| {
             let origin = origin();
             let Some(read) = shared::read(io.clone(), &origin, &owner, &pins).await? else { return Ok(None) };
-            let merged = book.as_mut().unwrap().share(&io, read).await?;
+            let merged = book.as_mut().unwrap().share(&io, &pins, read).await?;
             shared::write(io, merged).await.map(Some)
         })
     }
@@ -328,7 +360,12 @@ impl Browser {
 
     /// Until the key that it makes is written, and no further.
     pub(super) fn shares_to_the_key(&mut self) {
-        self.flow(&mut |effect| !matches!(effect, Effect::SleepUntil(_)));
+        self.shares_until(|effect| matches!(effect, Effect::SleepUntil(_)));
+    }
+
+    /// Until this effect, and no further.
+    pub(super) fn shares_until(&mut self, end: impl Fn(&Effect) -> bool) {
+        self.flow(&mut |effect| !end(effect));
     }
 
     /// The client is answered this identity of somebody.
@@ -456,12 +493,42 @@ impl Browser {
 
     /// The recovery key was made here.
     pub(super) fn names_a_store(&mut self) -> StoreId {
-        let owner = self.server.owner.clone();
-        let key = recovery_key();
-        let named = self.run(async |io, _| {
-            NamedStore::for_key(&io, &origin(), &owner, None, &key).await.map_err(|_| Code::RecVault).unwrap()
-        });
+        let named = self.name_store(false, &recovery_key());
         self.change_key(|key| key.pins = Some(named.clone()));
         named.id
+    }
+
+    /// The store that is named with this recovery key: the one that there is, or another one.
+    fn name_store(&mut self, same: bool, key: &RecoveryKey) -> NamedStore {
+        let owner = self.server.owner.clone();
+        self.run(async |io, _| {
+            let record = AccountRecord::load(&io, &origin(), &owner).await.unwrap();
+            let replaced = record.current().filter(|_| same);
+            NamedStore::for_key(&io, &origin(), &owner, replaced, key).await.map_err(|_| Code::RecVault).unwrap()
+        })
+    }
+
+    /// The recovery key is replaced; after a compromise it names another store. Returns what it names.
+    pub(super) fn rotates(&mut self, compromised: bool) -> NamedStore {
+        let named = self.name_store(!compromised, &next_key());
+        self.has_next_key(named.clone());
+        self.server.put("m.secret_storage.default_key", Some(json!({ "key": NEXT_KEY_ID })));
+        self.server.enter_next(named.entry.as_ref().unwrap());
+        named
+    }
+
+    /// The next recovery key is the one in force here.
+    pub(super) fn has_next_key(&mut self, named: NamedStore) {
+        let (owner, id) = (self.server.owner.clone(), KeyId::parse(NEXT_KEY_ID).unwrap());
+        let wrapped = ready(self.vault.admit(&id, next_key())).unwrap();
+        self.run(async |io, _| {
+            let mut record = AccountRecord::load(&io, &origin(), &owner).await.unwrap();
+            let next = |record: &mut AccountRecord| {
+                for key in &mut record.keys {
+                    (key.id, key.wrapped, key.pins) = (id.clone(), Some(wrapped.clone()), Some(named.clone()));
+                }
+            };
+            record.change(&io, &origin(), next).await.unwrap();
+        });
     }
 }
