@@ -132,6 +132,8 @@ pub(super) struct World {
     pub(super) rooms: Option<BTreeMap<&'static str, Vec<UserId>>>,
     /// What lies on the organisation's web host.
     files: BTreeMap<String, Vec<u8>>,
+    /// The homeserver does not answer.
+    away: bool,
 }
 
 const ROSTER: &str = "https://it.example.org/roster.json";
@@ -175,8 +177,9 @@ impl World {
         let (store, pins) = Default::default();
         let answers = VecDeque::from([json!({ "device_keys": {} })]);
         let now = UnixMillis(1_800_000_000_000);
-        let (people, longest, asked, discarded, rooms, files) = Default::default();
-        let mut world = Self { store, book: None, pins, now, answers, discarded, people, longest, asked, rooms, files };
+        let (people, longest, asked, discarded, rooms, files, away) = Default::default();
+        let mut world =
+            Self { store, book: None, pins, now, answers, discarded, people, longest, asked, rooms, files, away };
         world.reopen();
         world
     }
@@ -243,6 +246,9 @@ impl World {
                     Ok(HttpResponse { status: 200, content_type: String::new(), retry_after_ms: None, body })
                 };
                 Answer::Http(requests.iter().map(file).collect())
+            }
+            Effect::Http(requests) if self.away => {
+                Answer::Http(requests.iter().map(|_| Err(TransportError::Unreachable)).collect())
             }
             Effect::Http(requests) => {
                 if !self.people.is_empty() {
@@ -448,6 +454,22 @@ impl World {
     pub(super) fn look_once(&mut self) {
         let pins = self.pins.clone();
         self.run(async |io, book| settle(io, book.as_mut().unwrap(), &pins).await.unwrap());
+    }
+
+    /// The homeserver does not answer any more, or does again.
+    pub(super) fn is_away(&mut self, away: bool) {
+        self.away = away;
+    }
+
+    /// As [`Self::settle`], with a homeserver that may not answer.
+    pub(super) fn settles_or_not(&mut self) {
+        for _ in 0..8 {
+            let Some(at) = self.book().look_again_at(&self.pins, self.now) else { return };
+            self.now = self.now.max(at);
+            let pins = self.pins.clone();
+            // What could not be asked is asked the next time.
+            let _ = self.run(async |io, book| settle(io, book.as_mut().unwrap(), &pins).await);
+        }
     }
 
     /// This browser is that device of the owner.
