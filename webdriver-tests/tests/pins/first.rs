@@ -33,7 +33,7 @@ async fn newcomer(company: &Company, kind: BrowserKind) -> Result<()> {
     scene.send("welcome").await?;
     web.reads("welcome").await?;
     scene.phone.reads("welcome").await?;
-    scene.accept_of(&carol.user_id, &shown).await?;
+    scene.accept(&shown).await?;
     scene.start_again().await?;
     scene.send("again").await?;
     web.reads("again").await?;

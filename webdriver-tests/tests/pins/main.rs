@@ -6,7 +6,10 @@
 mod attacks;
 mod first;
 mod forger;
+mod hand;
 mod scene;
+mod second;
+mod shared;
 mod table;
 
 use std::process::ExitCode;
@@ -18,6 +21,7 @@ async fn main() -> ExitCode {
     rows::run("pins", |company, kind, rows| {
         attacks::add(company, kind, rows);
         first::add(company, kind, rows);
+        shared::add(company, kind, rows);
     })
     .await
 }
