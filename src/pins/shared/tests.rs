@@ -1,6 +1,6 @@
 //! The store between several browsers of one person and a homeserver that keeps, loses, mixes or brings back what it likes.
 
-mod world;
+pub(in crate::pins) mod world;
 
 use std::{collections::BTreeSet, time::Instant};
 

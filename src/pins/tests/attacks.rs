@@ -1,7 +1,7 @@
 //! The attack table: what a homeserver does → what that means → was a room key sent? → what was shown. `docs/attacks.md` has
 //! what is observed here.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,11 @@ use super::{
     world::{Person, World},
 };
 use crate::{
-    pins::{Decision, MAX_ANSWER_BYTES, PersonView, Severity},
+    error::{Code, Coded as _},
+    pins::{
+        Decision, MAX_ANSWER_BYTES, PersonView, Severity,
+        shared::{self, tests::world::Server},
+    },
     policy::{FirstContact, Pins},
 };
 
@@ -249,6 +253,8 @@ struct Seen {
     /// Does the person's own device go on being sent room keys?
     goes_on: bool,
     shown: Vec<PersonView>,
+    /// What the popup says of what the person's browsers share.
+    trouble: Option<Code>,
 }
 
 /// Looks at it when whatever may settle has settled.
@@ -257,7 +263,8 @@ fn seen(world: &mut World, verdicts: Vec<&'static str>, person: &str, ghost: &st
     world.later();
     let goes_on = world.gets(person, "PHONE", 10);
     let sent = world.gets(person, ghost, 66);
-    Seen { verdicts, sent, goes_on, shown: world.people() }
+    let trouble = world.trouble().map(|trouble| trouble.code());
+    Seen { verdicts, sent, goes_on, shown: world.people(), trouble }
 }
 
 /// An attack that takes more than one answer, or is no answer at all.
@@ -300,7 +307,47 @@ fn newcomer(first_contact: Option<FirstContact>) -> Seen {
     world.later();
     let sent = world.send(&[(&bob, "PHONE", 10), (&ghost, "GHOST", 66)]);
     let is_sent = |user: &str| sent.iter().any(|to| to == user);
-    Seen { verdicts, sent: is_sent("@b0b:a"), goes_on: is_sent("@bob:a"), shown: world.people() }
+    Seen { verdicts, sent: is_sent("@b0b:a"), goes_on: is_sent("@bob:a"), shown: world.people(), trouble: None }
+}
+
+/// Bob under another identity, which vouches for a device.
+fn another_bob() -> Person {
+    let mut other = Person::new("@bob:a", 90);
+    other.add_device("GHOST", 66, true);
+    other
+}
+
+/// Something becomes of what the person's browsers share, and Bob has another identity. What is shared was of an older state
+/// once, and Eve came after that.
+fn store(attack: fn(&Server, &BTreeMap<String, Value>)) -> Seen {
+    let server = Server::new();
+    let (mut world, _) = pinned();
+    world.joins(&server);
+    world.shares();
+    let old = server.documents();
+    let (mut eve, other) = (Person::new("@eve:a", 40), another_bob());
+    eve.add_device("WEB", 41, true);
+    world.observe(&eve.answer());
+    world.shares();
+    attack(&server, &old);
+    world.homeserver_of(&[&other, &eve], usize::MAX);
+    let verdicts = world.observe(&other.answer());
+    world.wait(Duration::from_secs(86_400));
+    world.shares();
+    // Nothing is lost by it: a new browser begins with everybody as they were first seen.
+    let mut there = World::new();
+    there.homeserver_of(&[&other, &eve], usize::MAX);
+    there.joins(&server);
+    there.shares();
+    assert_eq!(there.observe(&other.answer()), ["KS-PIN-IDENTITY", "KS-PIN-FIRST"]);
+    assert!(!there.gets("@bob:a", "GHOST", 66) && there.gets("@eve:a", "WEB", 41));
+    assert_eq!(there.trouble(), None, "it was put right");
+    seen(&mut world, verdicts, "@bob:a", "GHOST")
+}
+
+/// Is it part of what is shared?
+fn is_shared(kind: &str) -> bool {
+    kind.starts_with(shared::HEAD)
 }
 
 const SCENES: &[Scene] = &[
@@ -358,7 +405,7 @@ const SCENES: &[Scene] = &[
         let verdicts = world.observe_asked(&eve.answer(), &[bob.user()].into());
         let goes_on = world.gets("@bob:a", "PHONE", 10);
         let sent = world.gets("@eve:a", "GHOST", 66);
-        Seen { verdicts, sent, goes_on, shown: world.people() }
+        Seen { verdicts, sent, goes_on, shown: world.people(), trouble: None }
     }),
     ("the keys of two people are swapped", || {
         let (mut world, bob) = pinned();
@@ -422,6 +469,58 @@ const SCENES: &[Scene] = &[
         );
         seen(&mut world, Vec::new(), "@bob:a", "GHOST")
     }),
+    ("another identity for a new browser of the person, once that has heard of the one before", || {
+        let server = Server::new();
+        let (mut world, _) = pinned();
+        world.joins(&server);
+        world.shares();
+        let (mut there, other) = (World::new(), another_bob());
+        there.homeserver_of(&[&other], usize::MAX);
+        there.joins(&server);
+        there.wait(Duration::from_secs(3600));
+        let verdicts = there.observe(&other.answer());
+        there.shares();
+        seen(&mut there, verdicts, "@bob:a", "GHOST")
+    }),
+    (
+        "the identity of before for a browser of the person, after another one was told of the new one, which was accepted",
+        || {
+            let server = Server::new();
+            let (mut world, mut bob) = pinned();
+            world.joins(&server);
+            world.shares();
+            let (mut there, mut other) = (World::new(), Person::new("@bob:a", 90));
+            other.add_device("PHONE", 10, true);
+            there.homeserver_of(&[&other], usize::MAX);
+            there.joins(&server);
+            there.wait(Duration::from_secs(3600));
+            there.shares();
+            there.observe(&other.answer());
+            accept(&mut there, "@bob:a");
+            there.shares();
+            bob.add_device("GHOST", 66, true);
+            world.homeserver(bob.answer());
+            let verdicts = world.observe(&bob.answer());
+            world.shares();
+            seen(&mut world, verdicts, "@bob:a", "GHOST")
+        },
+    ),
+    ("what the person's browsers share is put back to an older state, and an identity is another one", || {
+        store(|server, old| server.put_back(old, |_| true))
+    }),
+    ("what the person's browsers share is hidden, and an identity is another one", || {
+        store(|server, _| {
+            server.kinds().iter().filter(|kind| is_shared(kind)).for_each(|kind| server.put(kind, None));
+        })
+    }),
+    ("what the person's browsers share is something that nobody wrote, and an identity is another one", || {
+        store(|server, _| {
+            let garbage = json!({ "version": "1", "counter": "many", "ciphertext": [null] });
+            let kinds = server.kinds();
+            let parts = kinds.iter().filter(|kind| is_shared(kind) && *kind != shared::KEY);
+            parts.for_each(|kind| server.put(kind, Some(garbage.clone())));
+        })
+    }),
 ];
 
 /// Those that the policy's own words let through: nobody is known to be another than said, and it is said.
@@ -451,7 +550,8 @@ fn what_comes_of_each_attack_is_what_the_document_says() {
         (*name, seen(&mut world, verdicts, "@bob:a", ghost.unwrap_or("GHOST")))
     });
     let mut document = HEAD.to_owned();
-    for (name, Seen { verdicts, sent, goes_on, shown }) in single.chain(SCENES.iter().map(|(name, act)| (*name, act())))
+    for (name, Seen { verdicts, sent, goes_on, shown, trouble }) in
+        single.chain(SCENES.iter().map(|(name, act)| (*name, act())))
     {
         assert_eq!(sent, name == BELIEVED, "{name}: the attacker's key");
         let code = |code: &str| if code == "KS-PIN-FIRST" { "in good order".to_owned() } else { format!("`{code}`") };
@@ -467,10 +567,9 @@ fn what_comes_of_each_attack_is_what_the_document_says() {
             };
             format!("{severity}: `{}`", view.code.as_str())
         };
-        let shown = match &shown[..] {
-            [] => "nothing".to_owned(),
-            some => some.iter().map(said).collect::<Vec<_>>().join(", "),
-        };
+        let trouble = trouble.map(|code| format!("in the popup: `{}`", code.as_str()));
+        let shown: Vec<_> = shown.iter().map(said).chain(trouble).collect();
+        let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") };
         let yes = |yes| if yes { "yes" } else { "no" };
         writeln!(document, "| {name} | {verdicts} | {} | {} | {shown} |", yes(sent), yes(goes_on)).unwrap();
     }

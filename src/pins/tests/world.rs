@@ -13,15 +13,19 @@ use crate::{
     bootstrap::{recipients::RosterSource, record::AccountRecord},
     effect::{
         Answer, Effect, HttpRequest, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand, Target,
-        TransportError,
+        TransportError, VaultCommand,
     },
     error::{Code, Coded},
     ident::{DeviceId, Origin, RoomId, UserId},
     identity::{PublicKey, derive_public, sign_json},
     matrix::base64,
     openpgp::{SecretCertificate, sign_detached},
-    pins::{Book, Contact, Decision, PersonView, ask_again, decide, gate, look, settle, shared::SharedPin},
+    pins::{
+        Book, Contact, Decision, PersonView, ask_again, decide, gate, look, settle,
+        shared::{self, SharedPin, Trouble, tests::world::Server},
+    },
     policy::{Pins, Policy},
+    recovery::{KeyVault, MemoryVault},
     secret::SecretBytes,
     signed::{Roster, Written},
     store::{MemoryStore, Store},
@@ -134,6 +138,8 @@ pub(super) struct World {
     files: BTreeMap<String, Vec<u8>>,
     /// The homeserver does not answer.
     away: bool,
+    /// Where the account's data is, and the vault of this browser: where it shares what is pinned.
+    account: Option<(Server, MemoryVault)>,
 }
 
 const ROSTER: &str = "https://it.example.org/roster.json";
@@ -168,6 +174,10 @@ fn owner() -> UserId {
     UserId::parse("@ann:a").unwrap()
 }
 
+fn is_account_data(request: &HttpRequest) -> bool {
+    matches!(&request.target, Target::Homeserver(path) if path.contains("/account_data/"))
+}
+
 fn ready<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
@@ -178,8 +188,9 @@ impl World {
         let answers = VecDeque::from([json!({ "device_keys": {} })]);
         let now = UnixMillis(1_800_000_000_000);
         let (people, longest, asked, discarded, rooms, files, away) = Default::default();
+        let (book, account) = Default::default();
         let mut world =
-            Self { store, book: None, pins, now, answers, discarded, people, longest, asked, rooms, files, away };
+            Self { store, book, pins, now, answers, discarded, people, longest, asked, rooms, files, away, account };
         world.reopen();
         world
     }
@@ -247,6 +258,18 @@ impl World {
                 };
                 Answer::Http(requests.iter().map(file).collect())
             }
+            Effect::Http(requests) if is_account_data(&requests[0]) => match &self.account {
+                Some((server, _)) => server.answer(&requests),
+                None => panic!("nothing is shared"),
+            },
+            Effect::Vault(VaultCommand::Holds(id)) => {
+                let (_, vault) = self.account.as_ref().unwrap();
+                Answer::Holds(ready(vault.holds(&id)).unwrap())
+            }
+            Effect::Vault(VaultCommand::Derive { id, wrapped, info }) => {
+                let (_, vault) = self.account.as_ref().unwrap();
+                Answer::Derived(ready(vault.derive(&id, &wrapped, &info)).unwrap())
+            }
             Effect::Http(requests) if self.away => {
                 Answer::Http(requests.iter().map(|_| Err(TransportError::Unreachable)).collect())
             }
@@ -302,6 +325,32 @@ impl World {
                 |verdicts| verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect(),
             )
         })
+    }
+
+    /// The account is complete here, and this browser shares what is pinned.
+    pub(super) fn joins(&mut self, server: &Server) {
+        let (vault, record) = server.account();
+        ready(self.store.put(&AccountRecord::store_key(&origin(), &owner()), &record.to_text().unwrap())).unwrap();
+        self.account = Some((server.clone(), vault));
+    }
+
+    /// This browser and the account's data tell each other what they know.
+    pub(super) fn shares(&mut self) {
+        let pins = self.pins.clone();
+        self.run(async |io, book| {
+            let book = book.as_mut().unwrap();
+            let read = shared::read(io.clone(), &origin(), &owner(), &pins).await.unwrap().unwrap();
+            let merged = book.share(io, read).await.unwrap();
+            let moved = merged.moved.clone();
+            shared::write(io.clone(), merged).await.unwrap();
+            ask_again(io, book, &pins, &moved).await.unwrap();
+        });
+    }
+
+    /// What is wrong with what is shared.
+    pub(super) fn trouble(&mut self) -> Option<Trouble> {
+        let trouble = self.run(async |io, _| shared::trouble(io.clone(), &origin(), &owner()).await.unwrap());
+        trouble.map(|(trouble, _)| trouble)
     }
 
     /// Another browser of the owner's knows this.

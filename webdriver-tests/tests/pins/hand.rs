@@ -113,3 +113,15 @@ pub(crate) fn encrypted_to(key: &str, requests: &[Recorded]) -> Result<usize> {
     }
     Ok(count)
 }
+
+/// How many of these requests carry something encrypted for somebody's device.
+pub(crate) fn sent_to((user, device): (&str, &str), requests: &[Recorded]) -> Result<usize> {
+    let mut count = 0;
+    for request in requests {
+        if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/m.room.encrypted/") {
+            let body: Value = serde_json::from_slice(&request.asked.body)?;
+            count += usize::from(body["messages"][user].get(device).is_some());
+        }
+    }
+    Ok(count)
+}

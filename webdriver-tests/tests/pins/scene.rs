@@ -209,13 +209,6 @@ impl Scene {
 
     /// How many messages to a device of Bob's went over the wire.
     pub(crate) fn sent_to(&self, device: &str) -> Result<usize> {
-        let mut count = 0;
-        for request in self.desk.homeserver.requests() {
-            if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/m.room.encrypted/") {
-                let body: Value = serde_json::from_slice(&request.asked.body)?;
-                count += usize::from(body["messages"][&self.bob.user_id].get(device).is_some());
-            }
-        }
-        Ok(count)
+        hand::sent_to((&self.bob.user_id, device), &self.desk.homeserver.requests())
     }
 }
