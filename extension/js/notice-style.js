@@ -6,7 +6,7 @@ section { margin: 0; padding: 12px 16px 14px; border-bottom: 1px solid light-dar
 section.critical { background: light-dark(#fff1f0, #2b1819); border-color: light-dark(#f0c4c0, #57302f); border-left-color: light-dark(#c62828, #ff8a80); }
 section.notice { background: light-dark(#f3f6fb, #1b2028); border-color: light-dark(#d5deea, #333c49); border-left-color: light-dark(#3367b1, #8ab4f8); }
 h2 { margin: 0; font-size: 15px; line-height: 1.35; }
-p { margin: 4px 0 0; max-width: 85ch; }
+p { margin: 4px 0 0; max-width: 760px; text-wrap: pretty; }
 .muted, summary { font-size: 13px; color: light-dark(#575d68, #a9b0bb); } .who { margin: 0 0 2px; overflow-wrap: anywhere; }
 dl { margin: 10px 0 0; display: grid; grid-template-columns: max-content 1fr; gap: 4px 16px; }
 dt { font-weight: 600; overflow-wrap: anywhere; } dd { margin: 0; font-family: ui-monospace, monospace; overflow-wrap: anywhere; }

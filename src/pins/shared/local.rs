@@ -64,6 +64,16 @@ pub(super) struct Known {
     pub(super) content: String,
 }
 
+/// A store that is not as it must be, which is not believed yet. Kept, because a browser stops its background when nothing
+/// happens: looks of several backgrounds count together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Doubt {
+    /// How often it was seen so, and never as it must be in between.
+    pub(super) looks: usize,
+    /// When it was looked at last.
+    pub(super) at: UnixMillis,
+}
+
 /// What is kept.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -80,6 +90,8 @@ pub(super) struct Local {
     pub(super) heard: u64,
     /// When every chunk was last looked at.
     pub(super) looked_at: Option<UnixMillis>,
+    /// What is not believed yet.
+    pub(super) doubt: Option<Doubt>,
     /// What was wrong, and when; until the person has read it.
     pub(super) trouble: Option<(Trouble, UnixMillis)>,
 }

@@ -11,7 +11,7 @@ use super::{
     HEAD, KEY,
     entry::SharedPin,
     key::{Part, Sealed, ShareKey, StoreId},
-    local::{Known, Local, Trouble},
+    local::{Doubt, Known, Local, Trouble},
 };
 use crate::{
     bootstrap::{
@@ -28,6 +28,7 @@ use crate::{
     },
     policy::Pins,
     recovery::{EncryptedSecret, SecretDocument, VaultError},
+    time::UnixMillis,
 };
 
 /// What is not as it must be is read again so often, after this pause, before it is believed: homeservers with several
@@ -116,14 +117,21 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     }
     let local = Local::load(&io, origin, owner).await?;
     let reader = Reader { io: &io, homeserver: Homeserver::new(&io), owner, key, local: &local };
-    let mut doubts = 0;
+    let mut doubt = local.doubt;
     let looked = loop {
+        if let Some(Doubt { at, .. }) = doubt {
+            pause(&io, at).await;
+        }
         let Some(looked) = reader.look().await? else { return Ok(None) };
-        if looked.trouble.is_none() || doubts == DOUBTS {
+        let looks = doubt.map_or(0, |doubt| doubt.looks).saturating_add(1);
+        let before = doubt;
+        doubt = (looked.trouble.is_some() && looks <= DOUBTS).then(|| Doubt { looks, at: io.now() });
+        if doubt != before {
+            Local::change(&io, origin, owner, |local| local.doubt = doubt).await?;
+        }
+        if doubt.is_none() {
             break looked;
         }
-        doubts += 1;
-        io.ask(Effect::SleepUntil(io.now().plus(DOUBT_PAUSE))).await;
     };
     if let Some(trouble) = looked.trouble {
         tell(&io, origin, owner, &local, trouble).await?;
@@ -148,6 +156,16 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
     };
     let (origin, owner) = (origin.clone(), owner.clone());
     Ok(Some(Read { origin, owner, key: share, local, head, chunks, all, trouble }))
+}
+
+/// Waits until it is time to look again, after a look at `last`.
+async fn pause(io: &Io, last: UnixMillis) {
+    let now = io.now();
+    // A clock that was put back keeps nobody waiting.
+    let until = last.min(now).plus(DOUBT_PAUSE);
+    if until > now {
+        io.ask(Effect::SleepUntil(until)).await;
+    }
 }
 
 /// Has the person and the log know, before anything is put right.

@@ -339,7 +339,7 @@ fn store(attack: fn(&Server, &BTreeMap<String, Value>)) -> Seen {
     there.homeserver_of(&[&other, &eve], usize::MAX);
     there.joins(&server);
     there.shares();
-    assert_eq!(there.observe(&other.answer()), ["KS-PIN-IDENTITY", "KS-PIN-FIRST"]);
+    assert_eq!(there.observe(&other.answer()), ["KS-PIN-IDENTITY", "KS-PIN-DEVICE"]);
     assert!(!there.gets("@bob:a", "GHOST", 66) && there.gets("@eve:a", "WEB", 41));
     assert_eq!(there.trouble(), None, "it was put right");
     seen(&mut world, verdicts, "@bob:a", "GHOST")

@@ -7,6 +7,7 @@ mod attacks;
 mod first;
 mod forger;
 mod hand;
+mod pages;
 mod quiet;
 mod roster;
 mod scene;
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         quiet::add(company, kind, rows);
         shared::add(company, kind, rows);
         store::add(company, kind, rows);
+        pages::add(company, kind, rows);
     })
     .await
 }

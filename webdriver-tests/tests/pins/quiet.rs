@@ -68,8 +68,9 @@ async fn quiet(company: &Company, kind: BrowserKind) -> Result<()> {
     starts_anew(company, &scene, &roster, (&dan, of_dan)).await?;
     // A bot that is set up anew.
     let mut again = company.follow(&bot, &json!({ "roomId": service.room_id })).await?;
+    hand::ask_for_keys(&scene.browser, &bot.user_id).await?;
     writes(&scene.browser, &mut service, "to a bot").await?;
-    again.reads("to a bot").await?;
+    again.reads("to a bot").await.context("the bot that was set up anew")?;
     // Element is loaded again, then with a background that has just started.
     scene.load_again().await?;
     watch(&scene.browser).await?;

@@ -45,6 +45,17 @@ pub(crate) async fn set_up_under(
     more: Value,
     before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
 ) -> Result<Scene> {
+    set_up_as(company, kind, Extension::packed_for_tests(kind)?, more, before).await
+}
+
+/// The same, with this copy of the extension.
+pub(crate) async fn set_up_as(
+    company: &Company,
+    kind: BrowserKind,
+    extension: Extension,
+    more: Value,
+    before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
+) -> Result<Scene> {
     let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let bob = company.hire("bob").await?;
     let desk = company.desk()?;
@@ -53,7 +64,6 @@ pub(crate) async fn set_up_under(
     for (field, value) in more.as_object().into_iter().flatten() {
         policy[field] = value.clone();
     }
-    let extension = Extension::packed_for_tests(kind)?;
     let module = extension.dir().join("background/keystead_extension_bg.wasm");
     let browser = Browser::start(kind, BrowserOptions { extension, policy: policy.clone() }).await?;
     browser.wait_until_installed().await?;

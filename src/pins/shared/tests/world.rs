@@ -332,9 +332,14 @@ impl Browser {
         ended.unwrap().unwrap();
     }
 
+    /// Until it pauses, if it does: `true` where the background was stopped then.
+    pub(super) fn shares_to_the_pause(&mut self) -> bool {
+        self.flow(&mut |effect| !matches!(effect, Effect::SleepUntil(_))).is_none()
+    }
+
     /// Until the key that it makes is written, and no further.
     pub(super) fn shares_to_the_key(&mut self) {
-        self.flow(&mut |effect| !matches!(effect, Effect::SleepUntil(_)));
+        assert!(self.shares_to_the_pause());
     }
 
     /// The client is answered this identity of somebody.
