@@ -2,6 +2,7 @@
 
 mod attacks;
 mod newcomers;
+mod person;
 mod quiet;
 mod roster;
 mod shared;
@@ -15,7 +16,8 @@ use crate::{
     ident::DeviceId,
     policy::{OnChange, Pins, UnsignedDevices},
 };
-use world::{Person, World};
+use person::Person;
+use world::World;
 
 fn pinned() -> (World, Person) {
     let (mut world, mut bob) = (World::new(), Person::new("@bob:a", 1));

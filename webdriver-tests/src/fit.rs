@@ -24,6 +24,8 @@ const FAULTS: &str = r"
         const block = style.display !== 'inline';
         if (block && !scrolls && element.scrollWidth > element.clientWidth + 1 && element.clientWidth) faults.push(`${name} is cut`);
         if (element.getBoundingClientRect().right > edge + 1) faults.push(`${name} sticks out`);
+        const lines = element.getBoundingClientRect().height / parseFloat(style.lineHeight);
+        if (element.localName === 'dd' && lines > 4.5) faults.push(`${name} has ${Math.round(lines)} lines`);
         const says = ['h1', 'h2', 'h3', 'button', 'summary', 'li', 'label', 'dt', 'dd'].includes(element.localName);
         const words = element.innerText?.trim() || element.getAttribute('aria-label');
         if (says && !words) faults.push(`${name} says nothing`);

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::world::{Person, Published, World};
+use super::{
+    person::Person,
+    world::{Published, World},
+};
 use crate::{
     error::Code,
     identity::PublicKey,

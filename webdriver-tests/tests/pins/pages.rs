@@ -91,7 +91,7 @@ async fn fit(company: &Company, kind: BrowserKind, language: &str) -> Result<()>
     scene.ask_for_keys().await?;
     scene.discard().await?;
     scene.send("held back").await?;
-    let shown = scene.shown("KS-PIN-IDENTITY").await?;
+    scene.shown("KS-PIN-IDENTITY").await?;
     hand::notice(&scene.browser).await?;
     notice_fits(&scene, language, "identity").await?;
     press(&scene, "summary").await?;
@@ -111,6 +111,7 @@ async fn fit(company: &Company, kind: BrowserKind, language: &str) -> Result<()>
     popup_fits(&scene, language, "identity").await?;
 
     // The device that the new identity does not vouch for.
+    let shown = scene.shown("KS-PIN-IDENTITY").await?;
     hand::accept(&scene.browser, (&element, &account), &shown, true).await?;
     scene.discard().await?;
     scene.send("to some").await?;
