@@ -339,7 +339,7 @@ impl Browser {
 
     /// Until the key that it makes is written, and no further.
     pub(super) fn shares_to_the_key(&mut self) {
-        assert!(self.shares_to_the_pause());
+        self.shares_to_the_pause();
     }
 
     /// The client is answered this identity of somebody.
