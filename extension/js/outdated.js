@@ -25,11 +25,18 @@
   section.setAttribute("role", "status");
   host.attachShadow({ mode: "closed" }).append(el("style", keysteadNoticeStyle), section);
 
-  // After the room's header; where no room is shown, at the top of the window. What other versions left says less.
-  const place = () => {
+  // What other versions left, or say later, says less. It is hidden before it is seen; what is put where is seen to by the
+  // clock, or two of them could put themselves in each other's place for ever.
+  const hide = () => {
     for (const left of document.querySelectorAll("keystead-notice, keystead-update")) {
       if (left !== host) left.style.display = "none";
     }
+  };
+  new MutationObserver(hide).observe(document.documentElement, { childList: true, subtree: true });
+
+  // After the room's header; where no room is shown, at the top of the window.
+  const place = () => {
+    hide();
     const header = document.querySelector("header.mx_RoomHeader");
     const left = header?.nextElementSibling;
     const before = left?.localName === "keystead-notice" ? left : header;

@@ -58,6 +58,8 @@ pub(crate) struct Live {
     /// What was found out ahead of the next run.
     pub(crate) ahead: Option<Ahead>,
     running: bool,
+    /// What the person's browsers share is being looked at.
+    sharing: bool,
     /// A run is wanted.
     wanted: bool,
     /// The person asked for the next run.
@@ -146,7 +148,7 @@ async fn run(state: &Rc<State>, origin: &Origin) {
         }
     }
     state.live(origin, |live| live.running = false);
-    tell_to_wait(state, origin, false);
+    tell_to_wait(state, origin, is_working(state, origin));
     state.changed();
 }
 
@@ -169,7 +171,7 @@ async fn restore(state: &Rc<State>, origin: &Origin, setup: Setup) -> Outcome {
 
 /// Is something under way that does not wait for the person?
 pub(crate) fn is_working(state: &State, origin: &Origin) -> bool {
-    state.live(origin, |live| live.running && live.to_keep.is_none())
+    state.live(origin, |live| (live.running || live.sharing) && live.to_keep.is_none())
 }
 
 /// What a test of the backup is told; `None` where nobody is logged in. A background that was only just started is told first
@@ -211,6 +213,12 @@ fn cover_pages(state: &State, origin: &Origin, on: bool) {
 /// Tells the relays whether something is under way that the background must be started again for.
 pub(crate) fn tell_to_wait(state: &State, origin: &Origin, on: bool) {
     pages::send_all(state, origin, &json!({ "do": "wait", "on": on }));
+}
+
+/// What the person's browsers share is looked at from now on, or no longer.
+pub(crate) fn share(state: &State, origin: &Origin, on: bool) {
+    state.live(origin, |live| live.sharing = on);
+    tell_to_wait(state, origin, is_working(state, origin));
 }
 
 /// A flow says how far it is.

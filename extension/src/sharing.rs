@@ -77,7 +77,10 @@ fn complete(state: &State, origin: &Origin, user: &UserId) -> bool {
 async fn share(state: &Rc<State>, origin: &Origin, user: &UserId) -> Option<bool> {
     let settings = pins::settings(state)?;
     let mut driver = Driver::new(state, origin, user);
+    // A browser that stops the background in a pause of it is to start it again.
+    deployment::share(state, origin, true);
     let read = driver.run(|io| shared::read(io, origin, user, &settings)).await;
+    deployment::share(state, origin, false);
     show(state, origin, user).await;
     let merged = merge(state, origin, user, read.ok()??).await.ok()?;
     let (moved, trouble) = (merged.moved.clone(), merged.trouble());

@@ -2,6 +2,8 @@
 
 mod attacks;
 mod newcomers;
+mod person;
+mod quiet;
 mod roster;
 mod shared;
 mod stores;
@@ -14,7 +16,8 @@ use crate::{
     ident::DeviceId,
     policy::{FirstContact, OnChange, Pins, UnsignedDevices},
 };
-use world::{Person, World};
+use person::Person;
+use world::World;
 
 fn pinned() -> (World, Person) {
     let (mut world, mut bob) = (World::new(), Person::new("@bob:a", 1));
@@ -267,59 +270,6 @@ fn nobody_is_told_of_devices_that_were_there_before_nor_of_this_browser() {
     world.observe(&ann.answer());
     world.settle();
     assert_eq!(world.people().len(), 1, "a ghost among one's own");
-}
-
-/// A year of an ordinary company, in which nobody is to hear a word.
-#[test]
-fn a_thousand_ordinary_logins_are_no_reason_to_say_anything() {
-    let mut world = World::new();
-    world.prove(&Person::new("@ann:a", 50));
-    let mut people: Vec<_> = (0..40_u8).map(|n| Person::new(&format!("@p{n}:a"), n + 1)).collect();
-    for person in &mut people {
-        person.add_device("PHONE", 60, true);
-        // A bot's, a bridge's, or a device from before there were identities.
-        person.add_device("OLD", 61, false);
-    }
-    world.homeserver_of(&people.iter().collect::<Vec<_>>(), usize::MAX);
-    assert_eq!(world.send(&people.iter().map(|person| (person, "PHONE", 60)).collect::<Vec<_>>()).len(), 40);
-    for login in 0..1000_usize {
-        world.later();
-        let (at, id, keys) = (login % 40, format!("L{login}"), u8::try_from(login % 50).unwrap() + 80);
-        people[at].add_device(&id, keys, false);
-        world.homeserver_has(&people[at]);
-        world.observe(&people[at].answer());
-        match login % 4 {
-            // Signed at once, signed while it is waited for, given up, and renamed besides.
-            0 => people[at].add_device(&id, keys, true),
-            1 => {
-                world.look_once();
-                people[at].add_device(&id, keys, true);
-            }
-            2 => {
-                people[at].remove_device(&id);
-                world.observe(&people[at].answer());
-            }
-            _ => {
-                people[at].add_device(&id, keys, true);
-                people[at].rename_device(&id);
-            }
-        }
-        world.homeserver_has(&people[at]);
-        world.settle();
-        if login % 4 != 2 {
-            assert!(world.gets(people[at].user().as_str(), &id, keys), "login {login}");
-        }
-        // As long as nobody has hundreds of them.
-        if login % 10 != 0 {
-            people[at].remove_device(&id);
-        }
-        if login % 50 == 0 {
-            world.observe(&json!({ "device_keys": {}, "failures": { "a": {} } }));
-            world.reopen();
-        }
-        assert!(world.people().is_empty(), "login {login}: {:?}", world.people());
-    }
-    assert_eq!(world.discarded(), 0, "no room key had to be made anew");
 }
 
 #[test]

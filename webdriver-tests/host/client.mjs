@@ -9,7 +9,8 @@
 //   open          {recoveryKey, events?}    a fresh device opens secret storage; events: [{roomId, eventId}]
 //   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room
-//   follow        {roomId? | invite?, identity?}   goes on until its stdin ends: a line for its start, one for each message
+//   follow        {roomId? | invite?, identity?}   goes on until it is ended: a line for its start, one for each message;
+//                 then, on stdin, a line {sign: DEVICE} for each device of the account that it is to vouch for
 //   state         {accessToken?}            what the server stores for the account; changes nothing
 import { commands } from "./client/commands.mjs";
 import { silence } from "./client/silence.mjs";
@@ -18,7 +19,8 @@ const [, , name, ...flags] = process.argv;
 
 async function readInput() {
     let text = "";
-    for await (const part of process.stdin) {
+    // Whoever follows goes on reading.
+    for await (const part of process.stdin.iterator({ destroyOnReturn: false })) {
         text += part;
         if (name === "follow" && text.includes("\n")) break; // its stdin stays open for as long as it is wanted
     }

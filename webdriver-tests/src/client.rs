@@ -51,7 +51,7 @@ impl Company {
         stdin.write_all(format!("{input}\n").as_bytes()).await?;
         let lines = BufReader::new(node.stdout.take().context("Node without output")?).lines();
         let (room_id, device_id) = Default::default();
-        let mut follower = Follower { _node: node, _stdin: stdin, lines, room_id, device_id };
+        let mut follower = Follower { _node: node, stdin, lines, room_id, device_id };
         let start = follower.next().await?;
         let text =
             |name: &str| start[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {start}"));
@@ -72,7 +72,7 @@ fn spawn(command: &str) -> Result<Child> {
 #[derive(Debug)]
 pub struct Follower {
     _node: Child,
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     /// The room.
     pub room_id: String,
@@ -110,6 +110,16 @@ impl Follower {
     pub async fn cannot_read(&mut self) -> Result<()> {
         let line = self.next().await?;
         if line["readable"] == false { Ok(()) } else { bail!("the device reads {}", line["body"]) }
+    }
+
+    /// Has the device vouch for another one of its account, with the identity that it made.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub async fn sign(&mut self, device: &str) -> Result<()> {
+        self.stdin.write_all(format!("{}\n", json!({ "sign": device })).as_bytes()).await?;
+        while self.next().await.context("waiting for a signature")?["signed"] != device {}
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Value> {

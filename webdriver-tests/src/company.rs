@@ -256,6 +256,16 @@ impl Company {
         Ok(())
     }
 
+    /// Takes a device of a person's away, as they do from another one.
+    ///
+    /// # Errors
+    /// If the homeserver refuses.
+    pub async fn remove_device(&self, who: &Employee, device: &str) -> Result<()> {
+        let path = format!("/_synapse/admin/v2/users/{}/devices/{device}", who.user_id);
+        self.synapse.administer(Method::DELETE, &path, None).await?.ok()?;
+        Ok(())
+    }
+
     /// How many room keys a person's backup has.
     ///
     /// # Errors

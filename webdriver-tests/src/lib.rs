@@ -7,6 +7,7 @@ pub mod browser;
 pub mod client;
 mod company;
 pub mod element;
+pub mod fit;
 mod guarded;
 pub mod rows;
 pub mod search;

@@ -34,6 +34,9 @@ pub struct Deployment {
     /// The people whose keys are not as they were.
     #[serde(default)]
     pub people: Vec<Value>,
+    /// What is wrong with what the person's browsers share (a code), and since when.
+    #[serde(default)]
+    pub shared: Option<(String, u64)>,
 }
 
 /// How far a first set-up is.

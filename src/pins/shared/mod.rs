@@ -28,7 +28,7 @@ mod named;
 mod read;
 mod take;
 #[cfg(test)]
-mod tests;
+pub(in crate::pins) mod tests;
 mod write;
 
 pub use self::{

@@ -1,6 +1,6 @@
 //! The store between several browsers of one person and a homeserver that keeps, loses, mixes or brings back what it likes.
 
-mod world;
+pub(in crate::pins) mod world;
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -154,6 +154,48 @@ fn every_way_to_put_it_back_is_told_and_put_right_once() {
         one.shares();
         assert_eq!((one.trouble(), one.events().len()), (None, 1), "{name}");
     }
+}
+
+/// Browsers stop a background in which nothing happens, and a doubt lasts longer than that.
+#[test]
+fn a_browser_that_stops_its_background_in_every_pause_is_told_all_the_same() {
+    let (server, mut one, _) = two();
+    let old = server.documents();
+    one.sees("@carol:a", 5);
+    one.shares();
+    server.put_back(&old, |_| true);
+    one.looks_at_all();
+    let mut starts = 0;
+    while one.trouble().is_none() {
+        assert!(starts < 8, "nobody is told");
+        let stopped = one.shares_to_the_pause();
+        assert!(stopped || one.trouble().is_some(), "it went on before it was told");
+        starts += 1;
+        one = one.restarts();
+        server.wait(30_000);
+    }
+    assert_eq!((one.trouble(), starts), (Some(Trouble::Older), 4), "not before the fourth look");
+    one.shares();
+    assert_eq!(one.events(), [Trouble::Older], "told once");
+
+    // One look at it as it must be, and the doubt is gone.
+    let old = server.documents();
+    one.reads_trouble();
+    one.sees("@dora:a", 6);
+    one.shares();
+    let new = server.documents();
+    for _ in 0..3 {
+        server.put_back(&old, |_| true);
+        one.looks_at_all();
+        for _ in 0..3 {
+            assert!(one.shares_to_the_pause());
+            one = one.restarts();
+            server.wait(30_000);
+        }
+        server.put_back(&new, |_| true);
+        one.shares();
+    }
+    assert_eq!((one.trouble(), one.events().len()), (None, 1));
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! The attack table: what a homeserver does → what that means → was a room key sent? → what was shown. `docs/attacks.md` has
 //! what is observed here.
 
+mod store;
+
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{
-    pinned,
-    world::{Person, World},
-};
+use super::{person::Person, pinned, world::World};
 use crate::{
+    error::{Code, Coded as _},
     pins::{Decision, MAX_ANSWER_BYTES, PersonView, Severity},
     policy::{FirstContact, Pins},
 };
@@ -249,6 +249,8 @@ struct Seen {
     /// Does the person's own device go on being sent room keys?
     goes_on: bool,
     shown: Vec<PersonView>,
+    /// What the popup says of what the person's browsers share.
+    trouble: Option<Code>,
 }
 
 /// Looks at it when whatever may settle has settled.
@@ -257,7 +259,8 @@ fn seen(world: &mut World, verdicts: Vec<&'static str>, person: &str, ghost: &st
     world.later();
     let goes_on = world.gets(person, "PHONE", 10);
     let sent = world.gets(person, ghost, 66);
-    Seen { verdicts, sent, goes_on, shown: world.people() }
+    let trouble = world.trouble().map(|trouble| trouble.code());
+    Seen { verdicts, sent, goes_on, shown: world.people(), trouble }
 }
 
 /// An attack that takes more than one answer, or is no answer at all.
@@ -300,7 +303,7 @@ fn newcomer(first_contact: Option<FirstContact>) -> Seen {
     world.later();
     let sent = world.send(&[(&bob, "PHONE", 10), (&ghost, "GHOST", 66)]);
     let is_sent = |user: &str| sent.iter().any(|to| to == user);
-    Seen { verdicts, sent: is_sent("@b0b:a"), goes_on: is_sent("@bob:a"), shown: world.people() }
+    Seen { verdicts, sent: is_sent("@b0b:a"), goes_on: is_sent("@bob:a"), shown: world.people(), trouble: None }
 }
 
 const SCENES: &[Scene] = &[
@@ -358,7 +361,7 @@ const SCENES: &[Scene] = &[
         let verdicts = world.observe_asked(&eve.answer(), &[bob.user()].into());
         let goes_on = world.gets("@bob:a", "PHONE", 10);
         let sent = world.gets("@eve:a", "GHOST", 66);
-        Seen { verdicts, sent, goes_on, shown: world.people() }
+        Seen { verdicts, sent, goes_on, shown: world.people(), trouble: None }
     }),
     ("the keys of two people are swapped", || {
         let (mut world, bob) = pinned();
@@ -451,7 +454,8 @@ fn what_comes_of_each_attack_is_what_the_document_says() {
         (*name, seen(&mut world, verdicts, "@bob:a", ghost.unwrap_or("GHOST")))
     });
     let mut document = HEAD.to_owned();
-    for (name, Seen { verdicts, sent, goes_on, shown }) in single.chain(SCENES.iter().map(|(name, act)| (*name, act())))
+    for (name, Seen { verdicts, sent, goes_on, shown, trouble }) in
+        single.chain(SCENES.iter().chain(store::SCENES).map(|(name, act)| (*name, act())))
     {
         assert_eq!(sent, name == BELIEVED, "{name}: the attacker's key");
         let code = |code: &str| if code == "KS-PIN-FIRST" { "in good order".to_owned() } else { format!("`{code}`") };
@@ -467,10 +471,9 @@ fn what_comes_of_each_attack_is_what_the_document_says() {
             };
             format!("{severity}: `{}`", view.code.as_str())
         };
-        let shown = match &shown[..] {
-            [] => "nothing".to_owned(),
-            some => some.iter().map(said).collect::<Vec<_>>().join(", "),
-        };
+        let trouble = trouble.map(|code| format!("in the popup: `{}`", code.as_str()));
+        let shown: Vec<_> = shown.iter().map(said).chain(trouble).collect();
+        let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(", ") };
         let yes = |yes| if yes { "yes" } else { "no" };
         writeln!(document, "| {name} | {verdicts} | {} | {} | {shown} |", yes(sent), yes(goes_on)).unwrap();
     }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    pinned,
-    world::{Person, World},
-};
+use super::{person::Person, pinned, world::World};
 use crate::{
     pins::{Decision, Severity, Trust},
     policy::{FirstContact, Pins},

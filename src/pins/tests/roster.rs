@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
+    person::Person,
     pinned,
-    world::{Person, Published, World},
+    world::{Published, World},
 };
 use crate::{
     pins::{Decision, Happened},

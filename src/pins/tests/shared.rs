@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::world::{Person, Published, World};
+use super::{
+    person::Person,
+    world::{Published, World},
+};
 use crate::{
     identity::PublicKey,
     pins::Decision,

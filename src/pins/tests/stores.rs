@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{pinned, world::Person};
+use super::{person::Person, pinned};
 use crate::{ident::DeviceId, pins::Decision};
 
 #[test]

@@ -1,4 +1,4 @@
-//! A homeserver, a store and a client in memory, and people with real keys.
+//! A homeserver, a store and a client in memory.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -7,37 +7,29 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::person::{Person, curve25519};
 use crate::{
     bootstrap::{recipients::RosterSource, record::AccountRecord},
     effect::{
         Answer, Effect, HttpRequest, HttpResponse, Io, PageAnswer, PageCommand, Run, Step, StoreCommand, Target,
-        TransportError,
+        TransportError, VaultCommand,
     },
     error::{Code, Coded},
     ident::{DeviceId, Origin, RoomId, UserId},
-    identity::{PublicKey, derive_public, sign_json},
-    matrix::base64,
+    identity::PublicKey,
     openpgp::{SecretCertificate, sign_detached},
     pins::{
         Book, Contact, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look, pass, settle,
-        shared::SharedPin,
+        shared::{self, SharedPin, Trouble, tests::world::Server},
     },
     policy::{Pins, Policy},
-    secret::SecretBytes,
+    recovery::{KeyVault, MemoryVault},
     signed::{Roster, Written},
     store::{MemoryStore, Store},
     time::UnixMillis,
 };
-
-/// Somebody with an identity and devices.
-pub(super) struct Person {
-    user: UserId,
-    seed: u8,
-    master: PublicKey,
-    devices: Map<String, Value>,
-}
 
 /// What a page does with a body: says in short to whom it goes, and hands it in where that is not enough.
 async fn through(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Option<String> {
@@ -55,87 +47,6 @@ async fn through(io: &Io, book: &mut Book, pins: &Pins, text: &str) -> Option<St
     passed
 }
 
-fn seed(byte: u8) -> SecretBytes<32> {
-    SecretBytes::new([byte; 32])
-}
-
-fn signed(mut document: Value, user: &UserId, by: &[(String, u8)]) -> Value {
-    let object = document.as_object_mut().unwrap();
-    for (key_id, byte) in by {
-        sign_json(object, user, key_id, &seed(*byte)).unwrap();
-    }
-    document
-}
-
-/// The Curve25519 key that stands for a number.
-pub(super) fn curve25519(byte: u8) -> String {
-    base64::encode_unpadded(&[byte; 32])
-}
-
-impl Person {
-    /// With a master key and, beside it, a self-signing key.
-    pub(super) fn new(user: &str, seed_byte: u8) -> Self {
-        let user = UserId::parse(user).unwrap();
-        Self { user, seed: seed_byte, master: derive_public(&seed(seed_byte)), devices: Map::new() }
-    }
-
-    pub(super) fn user(&self) -> UserId {
-        self.user.clone()
-    }
-
-    pub(super) fn master(&self) -> &PublicKey {
-        &self.master
-    }
-
-    fn self_signing(&self) -> u8 {
-        self.seed + 100
-    }
-
-    pub(super) fn self_signing_id(&self) -> String {
-        derive_public(&seed(self.self_signing())).key_id()
-    }
-
-    /// Adds a device, or another in its place.
-    pub(super) fn add_device(&mut self, id: &str, keys: u8, vouched: bool) {
-        let own_id = format!("ed25519:{id}");
-        let device = json!({
-            "user_id": self.user, "device_id": id,
-            "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
-            "keys": {
-                format!("curve25519:{id}"): curve25519(keys),
-                own_id.as_str(): derive_public(&seed(keys)).to_base64(),
-            },
-        });
-        let mut by = vec![(own_id, keys)];
-        by.extend(vouched.then(|| (self.self_signing_id(), self.self_signing())));
-        self.devices.insert(id.to_owned(), signed(device, &self.user, &by));
-    }
-
-    pub(super) fn rename_device(&mut self, id: &str) {
-        self.devices[id]["unsigned"] = json!({ "device_display_name": "A new name" });
-    }
-
-    pub(super) fn remove_device(&mut self, id: &str) {
-        self.devices.remove(id);
-    }
-
-    /// What an honest homeserver answers.
-    pub(super) fn answer(&self) -> Value {
-        let key = |usage: &str, byte| {
-            let key = derive_public(&seed(byte));
-            json!({ "user_id": self.user, "usage": [usage], "keys": { key.key_id(): key.to_base64() } })
-        };
-        let by_master = [(self.master.key_id(), self.seed)];
-        let user = self.user.as_str();
-        json!({
-            "device_keys": { user: self.devices },
-            "failures": {},
-            "master_keys": { user: key("master", self.seed) },
-            "self_signing_keys": { user: signed(key("self_signing", self.self_signing()), &self.user, &by_master) },
-        })
-    }
-}
-
 /// Everything around a book.
 pub(super) struct World {
     store: MemoryStore,
@@ -144,7 +55,7 @@ pub(super) struct World {
     now: UnixMillis,
     answers: VecDeque<Value>,
     discarded: usize,
-    away: bool,
+    client_away: bool,
     people: BTreeMap<String, Value>,
     longest: usize,
     pub(super) asked: usize,
@@ -152,6 +63,10 @@ pub(super) struct World {
     pub(super) rooms: Option<BTreeMap<&'static str, Vec<UserId>>>,
     /// What lies on the organisation's web host.
     files: BTreeMap<String, Vec<u8>>,
+    /// The homeserver does not answer.
+    away: bool,
+    /// Where the account's data is, and the vault of this browser: where it shares what is pinned.
+    account: Option<(Server, MemoryVault)>,
 }
 
 const ROSTER: &str = "https://it.example.org/roster.json";
@@ -186,6 +101,10 @@ fn owner() -> UserId {
     UserId::parse("@ann:a").unwrap()
 }
 
+fn is_account_data(request: &HttpRequest) -> bool {
+    matches!(&request.target, Target::Homeserver(path) if path.contains("/account_data/"))
+}
+
 fn ready<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
@@ -195,9 +114,24 @@ impl World {
         let (store, pins) = Default::default();
         let answers = VecDeque::from([json!({ "device_keys": {} })]);
         let now = UnixMillis(1_800_000_000_000);
-        let (people, longest, asked, discarded, away, rooms, files) = Default::default();
-        let mut world =
-            Self { store, book: None, pins, now, answers, discarded, away, people, longest, asked, rooms, files };
+        let (people, longest, asked, discarded, rooms, files, away, client_away) = Default::default();
+        let (book, account) = Default::default();
+        let mut world = Self {
+            store,
+            book,
+            pins,
+            now,
+            answers,
+            discarded,
+            people,
+            longest,
+            asked,
+            rooms,
+            files,
+            away,
+            client_away,
+            account,
+        };
         world.reopen();
         world
     }
@@ -244,8 +178,8 @@ impl World {
                 Answer::Done
             }
             Effect::Page(PageCommand::DiscardSessions) => {
-                self.discarded += usize::from(!self.away);
-                Answer::Page(if self.away { PageAnswer::Gone } else { PageAnswer::Done })
+                self.discarded += usize::from(!self.client_away);
+                Answer::Page(if self.client_away { PageAnswer::Gone } else { PageAnswer::Done })
             }
             Effect::Store(StoreCommand::Get(key)) => Answer::Record(ready(self.store.get(&key)).unwrap()),
             Effect::Store(StoreCommand::Replace { key, old, new }) => {
@@ -264,6 +198,21 @@ impl World {
                     Ok(HttpResponse { status: 200, content_type: String::new(), retry_after_ms: None, body })
                 };
                 Answer::Http(requests.iter().map(file).collect())
+            }
+            Effect::Http(requests) if is_account_data(&requests[0]) => match &self.account {
+                Some((server, _)) => server.answer(&requests),
+                None => panic!("nothing is shared"),
+            },
+            Effect::Vault(VaultCommand::Holds(id)) => {
+                let (_, vault) = self.account.as_ref().unwrap();
+                Answer::Holds(ready(vault.holds(&id)).unwrap())
+            }
+            Effect::Vault(VaultCommand::Derive { id, wrapped, info }) => {
+                let (_, vault) = self.account.as_ref().unwrap();
+                Answer::Derived(ready(vault.derive(&id, &wrapped, &info)).unwrap())
+            }
+            Effect::Http(requests) if self.away => {
+                Answer::Http(requests.iter().map(|_| Err(TransportError::Unreachable)).collect())
             }
             Effect::Http(requests) => {
                 if !self.people.is_empty() {
@@ -338,6 +287,32 @@ impl World {
         })
     }
 
+    /// The account is complete here, and this browser shares what is pinned.
+    pub(super) fn joins(&mut self, server: &Server) {
+        let (vault, record) = server.account();
+        ready(self.store.put(&AccountRecord::store_key(&origin(), &owner()), &record.to_text().unwrap())).unwrap();
+        self.account = Some((server.clone(), vault));
+    }
+
+    /// This browser and the account's data tell each other what they know.
+    pub(super) fn shares(&mut self) {
+        let pins = self.pins.clone();
+        self.run(async |io, book| {
+            let book = book.as_mut().unwrap();
+            let read = shared::read(io.clone(), &origin(), &owner(), &pins).await.unwrap().unwrap();
+            let merged = book.share(io, &pins, read).await.unwrap();
+            let moved = merged.moved.clone();
+            shared::write(io.clone(), merged).await.unwrap();
+            ask_again(io, book, &pins, &moved).await.unwrap();
+        });
+    }
+
+    /// What is wrong with what is shared.
+    pub(super) fn trouble(&mut self) -> Option<Trouble> {
+        let trouble = self.run(async |io, _| shared::trouble(io.clone(), &origin(), &owner()).await.unwrap());
+        trouble.map(|(trouble, _)| trouble)
+    }
+
     /// Another browser of the owner's knows this.
     pub(super) fn hears(&mut self, pin: &SharedPin) {
         let (pins, pin) = (self.pins.clone(), std::slice::from_ref(pin));
@@ -348,7 +323,7 @@ impl World {
 
     /// What it tells other browsers of somebody.
     pub(super) fn tells(&self, person: &Person) -> SharedPin {
-        self.book().records[&person.user].shared()
+        self.book().records[&person.user()].shared()
     }
 
     /// This browser proves the owner's identity.
@@ -417,13 +392,13 @@ impl World {
 
     /// The homeserver has these people, and answers nothing that is longer than this.
     pub(super) fn homeserver_of(&mut self, people: &[&Person], longest: usize) {
-        self.people = people.iter().map(|person| (person.user.as_str().to_owned(), person.answer())).collect();
+        self.people = people.iter().map(|person| (person.user().as_str().to_owned(), person.answer())).collect();
         self.longest = longest;
     }
 
     /// It has something else of one of them.
     pub(super) fn homeserver_has(&mut self, person: &Person) {
-        self.people.insert(person.user.as_str().to_owned(), person.answer());
+        self.people.insert(person.user().as_str().to_owned(), person.answer());
     }
 
     fn answer_for(&self, request: &HttpRequest) -> Option<Value> {
@@ -467,7 +442,7 @@ impl World {
     pub(super) fn send(&mut self, people: &[(&Person, &str, u8)]) -> Vec<String> {
         let mut messages = json!({});
         for (person, device, key) in people {
-            messages[person.user.as_str()] = json!({ *device: {
+            messages[person.user().as_str()] = json!({ *device: {
                 "algorithm": "m.olm.v1.curve25519-aes-sha2", "sender_key": curve25519(3),
                 "ciphertext": { curve25519(*key): { "type": 0, "body": "AwogF" } },
             } });
@@ -493,6 +468,22 @@ impl World {
     pub(super) fn look_once(&mut self) {
         let pins = self.pins.clone();
         self.run(async |io, book| settle(io, book.as_mut().unwrap(), &pins).await.unwrap());
+    }
+
+    /// The homeserver does not answer any more, or does again.
+    pub(super) fn is_away(&mut self, away: bool) {
+        self.away = away;
+    }
+
+    /// As [`Self::settle`], with a homeserver that may not answer.
+    pub(super) fn settles_or_not(&mut self) {
+        for _ in 0..8 {
+            let Some(at) = self.book().look_again_at(&self.pins, self.now) else { return };
+            self.now = self.now.max(at);
+            let pins = self.pins.clone();
+            // What could not be asked is asked the next time.
+            let _ = self.run(async |io, book| settle(io, book.as_mut().unwrap(), &pins).await);
+        }
     }
 
     /// This browser is that device of the owner.
@@ -530,7 +521,7 @@ impl World {
 
     /// No page is there that could be told anything.
     pub(super) fn client_is_away(&mut self, away: bool) {
-        self.away = away;
+        self.client_away = away;
     }
 
     /// How often the client was asked to make new room keys.

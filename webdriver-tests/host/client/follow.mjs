@@ -1,5 +1,6 @@
 // `follow`: a device that stays, and says of every encrypted message in a room whether it can read it.
 import { createDecipheriv, createHash } from "node:crypto";
+import { createInterface } from "node:readline";
 import { MatrixEventEvent } from "matrix-js-sdk";
 import { logIn, ownKeysPublished, start, withPassword } from "./session.mjs";
 import { makeRoom } from "./commands.mjs";
@@ -27,6 +28,17 @@ async function read(client, { body, msgtype, info, file, ...more }) {
     return { body, msgtype, info, waveform, attachment: await of(file), thumbnail: await of(info?.thumbnail_file) };
 }
 
+/** Vouches for the account's devices that stdin names, a line each, and says so. */
+async function vouch(client) {
+    const crypto = client.getCrypto();
+    for await (const line of createInterface({ input: process.stdin })) {
+        const { sign } = JSON.parse(line);
+        await crypto.getUserDeviceInfo([client.getSafeUserId()], true);
+        await crypto.crossSignDevice(sign);
+        say({ signed: sign });
+    }
+}
+
 /** `identity`: "keep" (none is made, the device stays unsigned), "make", or "reset". */
 export async function follow(input) {
     const { identity = "keep", invite = [] } = input;
@@ -48,5 +60,6 @@ export async function follow(input) {
     };
     client.on(MatrixEventEvent.Decrypted, told);
     say({ roomId, userId: client.getUserId(), deviceId: client.getDeviceId() });
+    await vouch(client);
     await new Promise(() => {});
 }

@@ -79,6 +79,21 @@ impl Extension {
         Ok(fs::write(path, own.replace(piece, with))?)
     }
 
+    /// Has it speak a language to a browser that speaks English, and lets tests look into what it draws in pages.
+    ///
+    /// # Errors
+    /// If it does not speak that, or draws nothing.
+    pub fn speak(&self, language: &str) -> Result<()> {
+        let words = |language: &str| self.dir().join(format!("_locales/{language}/messages.json"));
+        if language != "en" {
+            fs::copy(words(language), words("en"))?;
+        }
+        for script in ["js/notice.js", "js/outdated.js"] {
+            self.replace_in(script, r#"mode: "closed""#, r#"mode: "open""#)?;
+        }
+        Ok(())
+    }
+
     /// Gives it a permission from the start that it would ask the person for, as an organisation's own package can.
     ///
     /// # Errors

@@ -36,7 +36,6 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         "nobody waits for the gate: the time of a message, with it and without it",
         time(company, kind),
     );
-    rows.add_shared(kind, "devices that come and go are no reason to say anything", quiet(company, kind));
 }
 
 async fn ghost(company: &Company, kind: BrowserKind) -> Result<()> {
@@ -169,15 +168,4 @@ async fn time(company: &Company, kind: BrowserKind) -> Result<()> {
     println!("        a message with a new key: {with:.0} ms with the gate, {without:.0} ms without it");
     ensure!(with < without + 150.0, "{with:.0} ms with the gate, {without:.0} ms without it");
     Ok(())
-}
-
-async fn quiet(company: &Company, kind: BrowserKind) -> Result<()> {
-    let mut scene = set_up(company, kind).await?;
-    for words in ["one", "two"] {
-        company.client("login-only", &scene.bob, &json!({ "keys": true, "logout": true })).await?;
-        scene.send(words).await?;
-        scene.phone.reads(words).await?;
-    }
-    ensure!(scene.people().await?.is_empty(), "somebody is shown");
-    scene.browser.quit().await
 }

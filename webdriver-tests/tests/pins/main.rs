@@ -6,7 +6,14 @@
 mod attacks;
 mod first;
 mod forger;
+mod hand;
+mod pages;
+mod quiet;
+mod roster;
 mod scene;
+mod second;
+mod shared;
+mod store;
 mod table;
 
 use std::process::ExitCode;
@@ -18,6 +25,11 @@ async fn main() -> ExitCode {
     rows::run("pins", |company, kind, rows| {
         attacks::add(company, kind, rows);
         first::add(company, kind, rows);
+        roster::add(company, kind, rows);
+        quiet::add(company, kind, rows);
+        shared::add(company, kind, rows);
+        store::add(company, kind, rows);
+        pages::add(company, kind, rows);
     })
     .await
 }

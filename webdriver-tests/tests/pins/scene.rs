@@ -12,6 +12,8 @@ use keystead_webdriver_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::hand;
+
 pub(crate) struct Scene {
     pub(crate) ann: Employee,
     pub(crate) bob: Employee,
@@ -19,6 +21,8 @@ pub(crate) struct Scene {
     /// Bob's device, which his identity vouches for.
     pub(crate) phone: Follower,
     pub(crate) browser: Browser,
+    /// The policy that is in force there.
+    pub(crate) policy: Value,
     /// Without this file the background cannot start.
     pub(crate) module: PathBuf,
 }
@@ -42,6 +46,17 @@ pub(crate) async fn set_up_under(
     more: Value,
     before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
 ) -> Result<Scene> {
+    set_up_as(company, kind, Extension::packed_for_tests(kind)?, more, before).await
+}
+
+/// The same, with this copy of the extension.
+pub(crate) async fn set_up_as(
+    company: &Company,
+    kind: BrowserKind,
+    extension: Extension,
+    more: Value,
+    before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
+) -> Result<Scene> {
     let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let bob = company.hire("bob").await?;
     let desk = company.desk()?;
@@ -50,15 +65,14 @@ pub(crate) async fn set_up_under(
     for (field, value) in more.as_object().into_iter().flatten() {
         policy[field] = value.clone();
     }
-    let extension = Extension::packed_for_tests(kind)?;
     let module = extension.dir().join("background/keystead_extension_bg.wasm");
-    let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
+    let browser = Browser::start(kind, BrowserOptions { extension, policy: policy.clone() }).await?;
     browser.wait_until_installed().await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
     let phone = company.follow(&bob, &json!({ "identity": "make", "invite": [ann.user_id] })).await?;
     company.join(&ann, &phone.room_id).await?;
-    let mut scene = Scene { ann, bob, desk, phone, browser, module };
+    let mut scene = Scene { ann, bob, desk, phone, browser, policy, module };
     scene.show_room().await?;
     scene.send("before").await?;
     scene.phone.reads("before").await?;
@@ -74,15 +88,12 @@ impl Scene {
 
     /// Sends a message from the browser.
     pub(crate) async fn send(&self, words: &str) -> Result<()> {
-        let send = "page.mxMatrixClientPeg.get().sendTextMessage(arguments[0], arguments[1]);";
-        self.browser.in_page(send, vec![self.phone.room_id.as_str().into(), words.into()]).await?;
-        Ok(())
+        hand::send(&self.browser, &self.phone.room_id, words).await
     }
 
     /// Of whom the popup says something.
     pub(crate) async fn people(&self) -> Result<Vec<Value>> {
-        let status = self.browser.status().await?;
-        Ok(status.deployments.into_iter().next().context("no deployment")?.people)
+        hand::people(&self.browser).await
     }
 
     /// Waits until the popup says this of Bob, and answers with the whole of it.
@@ -92,18 +103,12 @@ impl Scene {
 
     /// The same of somebody else.
     pub(crate) async fn shown_of(&self, user: &str, code: &str) -> Result<Value> {
-        until(&format!("{code} in the popup"), PATIENCE, async || {
-            let people = self.people().await?;
-            let found = people.into_iter().find(|one| one["user_id"] == user);
-            Ok(found.filter(|one| one["code"] == code))
-        })
-        .await
+        hand::shown(&self.browser, user, code).await
     }
 
     /// Has the next message of the room have a new key.
     pub(crate) async fn discard(&self) -> Result<()> {
-        let discard = "page.mxMatrixClientPeg.get().getCrypto().forceDiscardSession(arguments[0]);";
-        self.browser.in_page(discard, vec![self.phone.room_id.as_str().into()]).await.map(drop)
+        hand::discard(&self.browser, &self.phone.room_id).await
     }
 
     /// How long, in milliseconds, a message with a new key takes until the homeserver has it: the middle one of several.
@@ -170,31 +175,25 @@ impl Scene {
 
     /// Waits until there is a notice in the room.
     pub(crate) async fn notice(&self) -> Result<()> {
-        self.browser.find("header.mx_RoomHeader + keystead-notice").await.map(drop)
+        hand::notice(&self.browser).await
     }
 
-    /// Accepts what is shown of Bob.
+    /// Accepts what is shown of somebody.
     pub(crate) async fn accept(&self, shown: &Value) -> Result<()> {
-        self.accept_of(&self.bob.user_id, shown).await
-    }
-
-    /// The same of somebody else.
-    pub(crate) async fn accept_of(&self, user: &str, shown: &Value) -> Result<()> {
-        let decision = json!({ "decision": "accept", "shown": shown["shown"], "compared": false });
-        let ask = json!({
-            "ask": "decide", "origin": self.desk.element.url(), "account": self.ann.user_id, "peer": user,
-            "decision": decision,
-        });
-        let answer = self.browser.ask(&ask).await?;
-        let deployment = &answer["deployments"][0];
-        ensure!(deployment["people"].as_array().is_some_and(Vec::is_empty), "still shown: {answer}");
+        hand::accept(&self.browser, (&self.desk.element.url(), &self.ann.user_id), shown, false).await?;
+        ensure!(self.people().await?.is_empty(), "somebody is still shown");
         Ok(())
     }
 
     /// The log of key changes, as the popup saves it; the browser signed it.
     pub(crate) async fn log(&self) -> Result<String> {
+        self.log_of(&self.browser).await
+    }
+
+    /// The same of another browser of Ann's.
+    pub(crate) async fn log_of(&self, browser: &Browser) -> Result<String> {
         let ask = json!({ "ask": "evidence", "origin": self.desk.element.url(), "account": self.ann.user_id });
-        let log = self.browser.ask(&ask).await?.as_str().unwrap_or_default().to_owned();
+        let log = browser.ask(&ask).await?.as_str().unwrap_or_default().to_owned();
         ensure!(log.is_empty() || verify_evidence(&log)?.signed.is_some(), "nobody signed it: {log}");
         Ok(log)
     }
@@ -207,55 +206,22 @@ impl Scene {
 
     /// Loads the page again.
     pub(crate) async fn load_again(&self) -> Result<()> {
-        self.browser.in_page("page.before = true; page.location.reload();", vec![]).await?;
-        // What is there until then is logged in as well.
-        until("the page anew", PATIENCE, async || {
-            let before = self.browser.in_page("return Boolean(page.before);", vec![]).await;
-            Ok(before.is_ok_and(|before| before == false).then_some(()))
-        })
-        .await?;
-        self.browser.wait_until_logged_in().await?;
+        hand::load_again(&self.browser).await?;
         self.show_room().await
     }
 
     /// Has Element ask for Bob's keys now.
     pub(crate) async fn ask_for_keys(&self) -> Result<()> {
-        const ASK: &str = r"
-            const crypto = page.mxMatrixClientPeg.get().getCrypto();
-            page.keysteadAsked = false;
-            const request = crypto.olmMachine.queryKeysForUsers([new crypto.olmMachine.userId.constructor(arguments[0])]);
-            const done = () => { page.keysteadAsked = true; };
-            crypto.outgoingRequestProcessor.makeOutgoingRequest(request).then(done, done);
-        ";
-        self.browser.in_page(ASK, vec![self.bob.user_id.as_str().into()]).await?;
-        let asked =
-            async || Ok((self.browser.in_page("return page.keysteadAsked;", vec![]).await? == true).then_some(()));
-        until("an answer about Bob's keys", PATIENCE, asked).await
+        hand::ask_for_keys(&self.browser, &self.bob.user_id).await
     }
 
     /// How many messages that are encrypted to a Curve25519 key went over the wire, under whatever name.
     pub(crate) fn encrypted_to(&self, key: &str) -> Result<usize> {
-        let mut count = 0;
-        for request in self.desk.homeserver.requests() {
-            if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/") {
-                let body: Value = serde_json::from_slice(&request.asked.body)?;
-                let users = body["messages"].as_object().into_iter().flatten();
-                let messages = users.flat_map(|(_, devices)| devices.as_object().into_iter().flatten());
-                count += messages.filter(|(_, message)| message["ciphertext"].get(key).is_some()).count();
-            }
-        }
-        Ok(count)
+        hand::encrypted_to(key, &self.desk.homeserver.requests())
     }
 
     /// How many messages to a device of Bob's went over the wire.
     pub(crate) fn sent_to(&self, device: &str) -> Result<usize> {
-        let mut count = 0;
-        for request in self.desk.homeserver.requests() {
-            if request.asked.method == "PUT" && request.asked.path.contains("/sendToDevice/m.room.encrypted/") {
-                let body: Value = serde_json::from_slice(&request.asked.body)?;
-                count += usize::from(body["messages"][&self.bob.user_id].get(device).is_some());
-            }
-        }
-        Ok(count)
+        hand::sent_to((&self.bob.user_id, device), &self.desk.homeserver.requests())
     }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use keystead_testbed::KeyKind;
+use keystead_webdriver_tests::fit::{LANGUAGES, fits};
 use keystead_webdriver_tests::rows::{Rows, output_dir};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, State};
-use serde_json::{Value, json};
+use serde_json::json;
 use thirtyfour::By;
 use thirtyfour::extensions::query::ElementQueryable as _;
 
-const LANGUAGES: [&str; 3] = ["en", "fr", "de"];
 /// The views of an account whose set-up is complete, and what is there when they are drawn.
 const VIEWS: [(&str, &str, (u32, u32)); 4] = [
     ("popup", ".more", (420, 1000)),
@@ -18,32 +18,6 @@ const VIEWS: [(&str, &str, (u32, u32)); 4] = [
     ("phone", "ol", (900, 1000)),
     ("drill", "#opened", (900, 1300)),
 ];
-
-/// What does not fit its place, and what has no text. What scrolls by itself may be wider than it is shown.
-const FAULTS: &str = r"
-    const faults = [];
-    const root = document.documentElement;
-    if (root.scrollWidth > root.clientWidth) faults.push(`the page is ${root.scrollWidth} wide in ${root.clientWidth}`);
-    const look = (element) => {
-        if (element.closest('.visually-hidden, svg') || !element.checkVisibility()) return;
-        const style = getComputedStyle(element);
-        const name = `${element.localName}#${element.id}.${element.className}`;
-        const scrolls = style.overflowX === 'auto' || style.overflowX === 'scroll' || element.localName === 'textarea';
-        const block = style.display !== 'inline';
-        if (block && !scrolls && element.scrollWidth > element.clientWidth + 1 && element.clientWidth) faults.push(`${name} is cut`);
-        const says = ['h1', 'h2', 'h3', 'button', 'summary', 'li', 'label'].includes(element.localName);
-        const words = element.innerText?.trim() || element.getAttribute('aria-label');
-        if (says && !words) faults.push(`${name} says nothing`);
-        if (says && /\$[A-Z]+\$|__MSG_|undefined/.test(words ?? '')) faults.push(`${name} is not filled in`);
-    };
-    document.querySelectorAll('#view *').forEach(look);
-    // What is folded away has to fit as well.
-    const folded = [...document.querySelectorAll('#view details:not([open])')];
-    for (const details of folded) details.open = true;
-    for (const details of folded) details.querySelectorAll('*').forEach(look);
-    for (const details of folded) details.open = false;
-    return faults;
-";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     for language in LANGUAGES {
@@ -72,9 +46,9 @@ async fn fit(company: &Company, kind: BrowserKind, language: &str) -> Result<()>
                 browser.prefer_dark(dark).await?;
                 session.set_window_rect(0, 0, width, height).await?;
                 session.query(By::Css(drawn)).wait(PATIENCE, Duration::from_millis(50)).first().await?;
-                let faults: Vec<Value> = session.execute(FAULTS, vec![]).await?.convert()?;
+                let fits = fits(session, "#view").await;
                 session.find(By::Css("body")).await?.screenshot(&picture).await?;
-                ensure!(faults.is_empty(), "{view} in {language}, {scheme}: {faults:?}");
+                fits.with_context(|| format!("{view} in {language}, {scheme}"))?;
                 Ok(session.find(By::Css("h1")).await?.text().await?)
             });
             headings.push(shown.await.with_context(|| format!("{view} in {language}, {scheme}"))?);

@@ -4,6 +4,7 @@
 //! number, with what it keeps as it was written before fields were added; the browser replaces it by the newer one as its
 //! own updates do, and the page stays open.
 
+mod pages;
 mod rooms;
 mod scene;
 mod set_up;
@@ -17,6 +18,7 @@ async fn main() -> ExitCode {
     rows::run("update", |company, kind, rows| {
         rooms::add(company, kind, rows);
         set_up::add(company, kind, rows);
+        pages::add(company, kind, rows);
     })
     .await
 }

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use crate::scene::{Scene, loaded_again, older, said_for, update};
 
-const COMPOSER: &str = ".mx_BasicMessageComposer_input";
-const DRAFT: &str = "not finished yet";
+pub(crate) const COMPOSER: &str = ".mx_BasicMessageComposer_input";
+pub(crate) const DRAFT: &str = "not finished yet";
 /// How long people have at least to read why the page is loaded again, in milliseconds.
 const READ_WITHIN: i64 = 5000;
 /// How long a page that must not be loaded again by itself is looked at: twice as long as the extension waits otherwise.
-const WATCHED: Duration = Duration::from_secs(13);
+pub(crate) const WATCHED: Duration = Duration::from_secs(13);
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(
@@ -77,7 +77,7 @@ async fn not_gated(company: &Company, kind: BrowserKind) -> Result<()> {
 }
 
 /// The page is not loaded again by itself, from now on.
-async fn stays(scene: &Scene, time: Duration) -> Result<()> {
+pub(crate) async fn stays(scene: &Scene, time: Duration) -> Result<()> {
     scene.browser.in_page("page.keysteadStays = true;", vec![]).await?;
     let watched = Instant::now();
     while watched.elapsed() < time {

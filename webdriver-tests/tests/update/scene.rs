@@ -38,8 +38,14 @@ const WATCH: &str = r"
 
 /// Replaces the older version by the one that was built.
 pub(crate) async fn update(browser: &mut Browser) -> Result<()> {
+    let newer = Extension::packed_for_tests(browser.kind())?;
+    update_to(browser, newer).await
+}
+
+/// Replaces the older version by this one.
+pub(crate) async fn update_to(browser: &mut Browser, newer: Extension) -> Result<()> {
     browser.in_page(WATCH, vec![]).await?;
-    browser.update(Extension::packed_for_tests(browser.kind())?).await
+    browser.update(newer).await
 }
 
 /// For how long the page that was there before said that it is outdated, in milliseconds.

@@ -74,13 +74,13 @@ struct Data {
 
 /// A homeserver.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(in crate::pins) struct Server {
     data: Rc<RefCell<Data>>,
     owner: UserId,
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(in crate::pins) fn new() -> Self {
         Self::of("@ann:a")
     }
 
@@ -92,7 +92,14 @@ impl Server {
 
     /// One more browser, where the account is complete.
     pub(super) fn browser(&self) -> Browser {
-        let (vault, store) = (MemoryVault::default(), MemoryStore::default());
+        let (vault, record) = self.account();
+        let pins = Pins { share: Some(true), ..Pins::default() };
+        Browser::start(self.clone(), vault, MemoryStore::default(), Some(record), pins)
+    }
+
+    /// What a browser has where the account is complete: its vault, and its record.
+    pub(in crate::pins) fn account(&self) -> (MemoryVault, AccountRecord) {
+        let vault = MemoryVault::default();
         let id = KeyId::parse(KEY_ID).unwrap();
         let wrapped = ready(vault.admit(&id, recovery_key())).unwrap();
         let description = KeyDescription::make(&recovery_key().derive_keys("")).unwrap();
@@ -112,11 +119,10 @@ impl Server {
             replaces: None,
             pins: None,
         });
-        let pins = Pins { share: Some(true), ..Pins::default() };
-        Browser::start(self.clone(), vault, store, Some(record), pins)
+        (vault, record)
     }
 
-    pub(super) fn put(&self, kind: &str, content: Option<Value>) {
+    pub(in crate::pins) fn put(&self, kind: &str, content: Option<Value>) {
         let documents = &mut self.data.borrow_mut().documents;
         match content {
             Some(content) => documents.insert(kind.to_owned(), content),
@@ -128,11 +134,11 @@ impl Server {
         self.data.borrow().documents.get(kind).cloned()
     }
 
-    pub(super) fn kinds(&self) -> Vec<String> {
+    pub(in crate::pins) fn kinds(&self) -> Vec<String> {
         self.data.borrow().documents.keys().cloned().collect()
     }
 
-    pub(super) fn documents(&self) -> BTreeMap<String, Value> {
+    pub(in crate::pins) fn documents(&self) -> BTreeMap<String, Value> {
         self.data.borrow().documents.clone()
     }
 
@@ -153,7 +159,7 @@ impl Server {
     }
 
     /// Puts head and chunks back to what they were.
-    pub(super) fn put_back(&self, old: &BTreeMap<String, Value>, which: impl Fn(&str) -> bool) {
+    pub(in crate::pins) fn put_back(&self, old: &BTreeMap<String, Value>, which: impl Fn(&str) -> bool) {
         let parts = old.iter().filter(|(kind, _)| kind.starts_with(shared::HEAD) && *kind != shared::KEY);
         parts.filter(|(kind, _)| which(kind)).for_each(|(kind, content)| self.put(kind, Some(content.clone())));
     }
@@ -183,7 +189,7 @@ impl Server {
         self.data.borrow_mut().drops = kinds;
     }
 
-    fn answer(&self, requests: &[HttpRequest]) -> Answer {
+    pub(in crate::pins) fn answer(&self, requests: &[HttpRequest]) -> Answer {
         let data = &mut *self.data.borrow_mut();
         if data.away {
             return Answer::Http(requests.iter().map(|_| Err(TransportError::Unreachable)).collect());
@@ -358,9 +364,14 @@ impl Browser {
         ended.unwrap().unwrap();
     }
 
+    /// Until it pauses, if it does: `true` where the background was stopped then.
+    pub(super) fn shares_to_the_pause(&mut self) -> bool {
+        self.flow(&mut |effect| !matches!(effect, Effect::SleepUntil(_))).is_none()
+    }
+
     /// Until the key that it makes is written, and no further.
     pub(super) fn shares_to_the_key(&mut self) {
-        self.shares_until(|effect| matches!(effect, Effect::SleepUntil(_)));
+        self.shares_to_the_pause();
     }
 
     /// Until this effect, and no further.
