@@ -10,6 +10,7 @@
 //   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room
 //   follow        {roomId? | invite?, identity?}   goes on until its stdin ends: a line for its start, one for each message
+//                 with what it says, and of what is attached, decrypted, the hash, the size and the first bytes
 //   state         {accessToken?}            what the server stores for the account; changes nothing
 import { commands } from "./client/commands.mjs";
 import { silence } from "./client/silence.mjs";
