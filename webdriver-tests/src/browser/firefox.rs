@@ -10,16 +10,6 @@ use serde_json::{Value, json};
 
 use super::{BrowserOptions, cage, downloads, headed, home};
 
-/// Where sound goes on a machine that has nothing to play it: to a reader that takes as long as people would listen. Without
-/// any, no time passes for pages that record or play.
-const SOUND: &str = r#"pcm.!default {
-    type file
-    slave.pcm { type null }
-    file "| while [ $(head -c 38400 | wc -c) -gt 0 ]; do sleep 0.1; done"
-    format raw
-}
-"#;
-
 /// Geckodriver on a port, and beside it a Firefox with the policy of this run.
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
     let application = private.join("firefox");
@@ -29,7 +19,6 @@ pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Res
     policies(&application, options)?;
     let version = keystead_tools::Versions::read()?.cargo.geckodriver;
     let program = keystead_tools::cargo_command("geckodriver", &version, "geckodriver")?;
-    fs::write(home(private).join(".asoundrc"), SOUND)?;
     let mut command = cage::apart(&program, None)?;
     command.args(["--port", &port.to_string(), "--allow-system-access"]);
     // Where it looks for native messaging hosts.
@@ -105,7 +94,6 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
                 // A camera and a microphone that a machine has none of, and nobody who must allow them.
                 "media.navigator.streams.fake": true,
                 "media.navigator.permission.disabled": true,
-                "media.cubeb.backend": "alsa",
             },
         },
     }))

@@ -31,7 +31,10 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
     }
     rows.add(kind, "every day, on Element: messages, other pages, a restart, a logout", talks(company, kind));
     rows.add(kind, "every day, on Element: attachments, pictures, avatars", media::files(company, kind));
-    rows.add(kind, "every day, on Element: a voice message", media::voice(company, kind));
+    // In Firefox no time passes for a page that records where the machine has nothing to play sound.
+    if kind == BrowserKind::Chromium {
+        rows.add(kind, "every day, on Element: a voice message", media::voice(company, kind));
+    }
     rows.add(kind, "every day, on Element: themes and a language", looks::changes(company, kind));
     rows.add(kind, "every day, on Element: its call widget, and Jitsi's", calls::opens(company, kind));
 }
