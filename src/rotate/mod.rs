@@ -292,7 +292,15 @@ async fn perform(
         record.change(scene.io, &scene.setup.origin, begin).await?;
     }
     let same = |made: &Made| made.key(record).is_ok_and(|key| key.recipients == wanted);
-    let made = match Made::resume_replacement(record, held, &master_key).filter(same) {
+    let mut begun = Made::resume_replacement(record, held, &master_key).filter(same);
+    // One that was begun for another reason goes on with the store of pins that there is.
+    if under_way.reasons.iter().copied().any(Reason::is_compromise)
+        && let Some(named) = begun.as_ref().and_then(|made| made.key(record).ok()?.pins.as_ref())
+        && named.is_under(scene.io, &scene.setup.origin, &scene.setup.user_id, old).await?
+    {
+        begun = None;
+    }
+    let made = match begun {
         Some(made) => made,
         None => {
             scene.show(progress, StepName::Make).await;

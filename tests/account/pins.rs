@@ -4,13 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use keystead_core::{
+    bootstrap::record::AccountRecord,
     bridge::Answer,
     error::{Code, Coded},
     ident::{Origin, UserId},
     identity::PublicKey,
     pins::{
         self, Book, Happened, PeerRecord,
-        shared::{self, HEAD, KEY, Shared, Trouble},
+        shared::{self, HEAD, KEY, NamedStore, Shared, Trouble},
     },
     policy::Pins,
     recovery::SecretDocument,
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use crate::{
     account::Account,
     rotate::{default_key, escrow, set_up, show_for_a_day},
-    world::World,
+    world::{Fault, World},
 };
 
 fn origin() -> Origin {
@@ -192,6 +193,35 @@ async fn after_a_compromise_the_key_of_the_store_stays_behind() {
     there.shares().await;
     assert_eq!((here.trouble().await, there.trouble().await), (None, None));
     assert!(there.pinned(bob.user()).await.is_some());
+}
+
+#[tokio::test]
+async fn a_rotation_that_turns_out_to_be_after_a_compromise_begins_anew() {
+    let world = World::start().await;
+    world.set_policy("pins", Some(json!({})));
+    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
+    let (ann, bob) = (set_up(&world).await, world.hire().await);
+    let mut here = Pinned::open(&ann).await;
+    here.asks_for(bob.user()).await;
+    here.shares().await;
+    let old = store_key(&ann, &world).await;
+    world.set_policy("escrow", None);
+    ann.wait(Duration::from_secs(10));
+    let begun = |record: &AccountRecord| record.keys.iter().any(|key| key.replaces.is_some());
+    let mut at = 0;
+    while !begun(&ann.record().await) {
+        ann.start(&world, Some(Fault::DiesBefore(at))).await;
+        at += 1;
+    }
+    // As where it was begun for another reason.
+    ann.tamper(|record| {
+        let pins = record.keys[0].pins.clone().unwrap();
+        assert_ne!(record.keys[1].pins.as_ref().unwrap().id, pins.id);
+        record.keys[1].pins = Some(NamedStore::known(pins.id));
+    })
+    .await;
+    assert_eq!(ann.start(&world, None).await.unwrap().progress.state, State::Complete);
+    assert_ne!(store_key(&ann, &world).await, old);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::StoreId;
 use crate::{
-    bootstrap::record::RecordError,
+    bootstrap::record::{RecordError, VaultKey},
     effect::{Answer, Effect, Io, StoreCommand},
     error::{Code, Coded},
     events::{self, Event},
@@ -132,6 +132,12 @@ pub(super) async fn tell(io: &Io, origin: &Origin, owner: &UserId, trouble: Trou
 }
 
 impl Local {
+    /// The store that there is under this recovery key, as far as this browser knows.
+    pub(super) fn known<'a>(&'a self, key: &'a VaultKey) -> Option<&'a StoreId> {
+        let named = key.pins.as_ref().map(|named| &named.id);
+        self.newest.as_ref().map(|newest| &newest.id).or(named)
+    }
+
     /// The store's key as it was read before under this recovery key.
     pub(super) fn entry_under(&self, id: &KeyId) -> Option<&EncryptedSecret> {
         self.entry.as_ref().filter(|(under, _)| under == id).map(|(_, entry)| entry)

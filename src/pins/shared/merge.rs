@@ -61,7 +61,8 @@ impl Book {
         // What is known of oneself is proven in each browser, and not by hearsay.
         let owner = self.owner().clone();
         let whole = read.trouble.is_some() || read.head.is_none() || read.local.heard > self.log.end();
-        let mut of = read.head.as_ref().map_or(read.local.chunks.len().max(1), |head| head.content.chunks.len());
+        let before = read.local.chunks.len().clamp(1, MAX_CHUNKS);
+        let mut of = read.head.as_ref().map_or(before, |head| head.content.chunks.len());
         let news = |user: &&UserId| whole || self.log.last_of(user) > read.local.heard;
         let news = self.log.people().filter(news).filter(|user| **user != owner);
         let mut touched: BTreeSet<usize> = news.map(|user| read.key.place(user, of)).collect();

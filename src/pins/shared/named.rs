@@ -47,12 +47,11 @@ impl NamedStore {
         let enter = |share: &ShareKey| EncryptedSecret::encrypt(&key.derive_keys(KEY), &share.to_secret());
         if let Some(old) = replaced {
             let local = Local::load(io, origin, owner).await.map_err(NamedError::Record)?;
-            let named = old.pins.as_ref();
-            let known = local.newest.as_ref().map(|newest| &newest.id);
-            if let Some(id) = known.or_else(|| named.map(|named| &named.id)) {
+            if let Some(id) = local.known(old) {
                 // A homeserver that hides the key now does not have it lost.
                 let derived = prove::derive(io, old, KEY).await.ok();
-                let here = local.entry_under(&old.id).into_iter().chain(named.and_then(|named| named.entry.as_ref()));
+                let named = old.pins.as_ref().and_then(|named| named.entry.as_ref());
+                let here = local.entry_under(&old.id).into_iter().chain(named);
                 let mut here = here.filter_map(|entry| ShareKey::from_entry(entry, derived.as_ref()?));
                 let entry = here.find(|share| share.id() == *id).map(|share| enter(&share)).transpose()?;
                 return Ok(Self { id: id.clone(), entry });
@@ -60,6 +59,17 @@ impl NamedStore {
         }
         let share = ShareKey::make_random()?;
         Ok(Self { id: share.id(), entry: Some(enter(&share)?) })
+    }
+
+    /// Is it the one that there is under this recovery key, as far as this browser knows?
+    pub(crate) async fn is_under(
+        &self,
+        io: &Io,
+        origin: &Origin,
+        owner: &UserId,
+        key: &VaultKey,
+    ) -> Result<bool, RecordError> {
+        Ok(Local::load(io, origin, owner).await?.known(key) == Some(&self.id))
     }
 
     /// Is this secret the key of it?
