@@ -18,7 +18,7 @@ use crate::{
 
 /// What a person decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "decision", rename_all = "snake_case")]
+#[serde(tag = "decision", rename_all = "snake_case", try_from = "Fields")]
 pub enum Decision {
     /// What was shown is right: the identity, if that changed; else these devices with these keys.
     Accept {
@@ -33,6 +33,28 @@ pub enum Decision {
     AskAgain,
     /// The last acceptance was a mistake.
     Withdraw,
+}
+
+/// A decision as it is read.
+#[derive(Deserialize)]
+struct Fields {
+    decision: String,
+    shown: Option<Shown>,
+    compared: Option<bool>,
+}
+
+impl TryFrom<Fields> for Decision {
+    type Error = &'static str;
+
+    fn try_from(Fields { decision, shown, compared }: Fields) -> Result<Self, Self::Error> {
+        match (&*decision, shown, compared) {
+            ("accept", Some(shown), Some(compared)) => Ok(Self::Accept { shown, compared }),
+            ("keep_holding", ..) => Ok(Self::KeepHolding),
+            ("ask_again", ..) => Ok(Self::AskAgain),
+            ("withdraw", ..) => Ok(Self::Withdraw),
+            _ => Err("no decision"),
+        }
+    }
 }
 
 /// What of a person is not as it was, as a question to somebody.

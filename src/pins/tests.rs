@@ -471,5 +471,12 @@ fn severity_is_by_what_was_trusted() {
     ] {
         assert_eq!(verdict.severity(Trust::Pinned), pinned, "{verdict:?}");
         assert_eq!(verdict.severity(Trust::Compared), compared, "{verdict:?}");
+        // As it is kept.
+        let text = serde_json::to_string(&verdict).unwrap();
+        assert_eq!(serde_json::from_str::<Verdict>(&text).ok(), Some(verdict), "{text}");
+    }
+    for text in [r#"{"verdict":"reset"}"#, r#"{"verdict":"unheard_of"}"#, "{}", r#"{"verdict":"unchanged","old":"x"}"#]
+    {
+        assert!(serde_json::from_str::<Verdict>(text).is_err(), "{text}");
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     matrix::homeserver::Stop,
     recovery::EncryptedSecret,
     time::UnixMillis,
+    versioned,
 };
 
 /// How a store is not what it must be.
@@ -97,13 +98,6 @@ pub(super) struct Local {
     pub(super) dropped: u32,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "version")]
-enum Saved {
-    #[serde(rename = "1")]
-    V1(Box<Local>),
-}
-
 /// How often the same is told.
 const TOLD_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -158,8 +152,7 @@ impl Local {
         for _ in 0..TRIES {
             let (old, mut local) = read(io, &key).await?;
             change(&mut local);
-            let new =
-                serde_json::to_string(&Saved::V1(Box::new(local.clone()))).map_err(|_| RecordError::Unreadable)?;
+            let new = versioned::write(&local).ok_or(RecordError::Unreadable)?;
             let command = StoreCommand::Replace { key: key.clone(), old, new };
             match io.ask(Effect::Store(command)).await {
                 Answer::Replaced(true) => return Ok(local),
@@ -174,10 +167,10 @@ impl Local {
 async fn read(io: &Io, key: &str) -> Result<(Option<String>, Local), RecordError> {
     match io.ask(Effect::Store(StoreCommand::Get(key.to_owned()))).await {
         Answer::Record(None) => Ok((None, Local::default())),
-        Answer::Record(Some(text)) => match serde_json::from_str(&text) {
-            Ok(Saved::V1(local)) => Ok((Some(text), *local)),
-            Err(_) => Err(RecordError::Unreadable),
-        },
+        Answer::Record(Some(text)) => {
+            let local = versioned::read(&text).ok_or(RecordError::Unreadable)?;
+            Ok((Some(text), local))
+        }
         _ => Err(RecordError::Store),
     }
 }
