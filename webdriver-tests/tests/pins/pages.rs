@@ -41,8 +41,10 @@ async fn notice_fits(scene: &Scene, language: &str, name: &str) -> Result<()> {
 
 /// Presses what is in the notice.
 async fn press(scene: &Scene, selector: &str) -> Result<()> {
-    let notice = scene.browser.find("header.mx_RoomHeader + keystead-notice").await?;
-    Ok(notice.get_shadow_root().await?.find(By::Css(selector)).await?.click().await?)
+    const FIND: &str = "const notice = document.querySelector('header.mx_RoomHeader + keystead-notice');
+        return notice.shadowRoot.querySelector(arguments[0]);";
+    let found = scene.browser.session().execute(FIND, vec![selector.into()]).await?;
+    Ok(found.element()?.click().await?)
 }
 
 /// Looks at the popup.

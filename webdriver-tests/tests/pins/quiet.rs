@@ -61,26 +61,26 @@ async fn quiet(company: &Company, kind: BrowserKind) -> Result<()> {
     let mut service = met(company, &scene, &bot, "keep").await?;
     let of_dan = met(company, &scene, &dan, "make").await?;
 
-    logins(company, &mut scene).await?;
-    signed_later(company, &mut scene).await?;
-    names(company, &mut scene).await?;
-    away(&mut scene).await?;
-    starts_anew(company, &scene, &roster, (&dan, of_dan)).await?;
+    logins(company, &mut scene).await.context("logins")?;
+    signed_later(company, &mut scene).await.context("a device that is signed later")?;
+    names(company, &mut scene).await.context("other names")?;
+    away(&mut scene).await.context("servers that are away")?;
+    starts_anew(company, &scene, &roster, (&dan, of_dan)).await.context("a reset")?;
     // A bot that is set up anew.
     let mut again = company.follow(&bot, &json!({ "roomId": service.room_id })).await?;
     hand::ask_for_keys(&scene.browser, &bot.user_id).await?;
     writes(&scene.browser, &mut service, "to a bot").await?;
     again.reads("to a bot").await.context("the bot that was set up anew")?;
     // Element is loaded again, then with a background that has just started.
-    scene.load_again().await?;
+    scene.load_again().await.context("loading again")?;
     watch(&scene.browser).await?;
     writes(&scene.browser, &mut scene.phone, "loaded again").await?;
-    scene.start_again().await?;
+    scene.start_again().await.context("starting again")?;
     watch(&scene.browser).await?;
     writes(&scene.browser, &mut scene.phone, "started again").await?;
 
     // One more browser of the same person.
-    let there = scene.another_browser(company).await?;
+    let there = scene.another_browser(company).await.context("the other browser")?;
     watch(&there).await?;
     writes(&there, &mut scene.phone, "from the other browser").await?;
     writes(&scene.browser, &mut scene.phone, "beside the other browser").await?;
