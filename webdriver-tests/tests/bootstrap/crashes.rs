@@ -66,7 +66,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
     let trace = Rc::new(OnceCell::new());
     for part in 0..PARTS {
         let name = format!("interrupted at every effect and every write ({} of {PARTS})", part + 1);
-        rows.add(kind, &name, everywhere(company, kind, Rc::clone(&trace), part));
+        rows.add_shared(kind, &name, everywhere(company, kind, Rc::clone(&trace), part));
     }
 }
 
