@@ -2,7 +2,7 @@
 
 use super::{
     two,
-    world::{self, Server, key, user},
+    world::{self, Server, key},
 };
 use crate::pins::shared::{self, Shared, Trouble};
 
