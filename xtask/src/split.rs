@@ -31,7 +31,8 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and beginnings of paths in them.
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 10] = [
+    ("keystead_core", "::gnupg::reply::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
     ("keystead_core", "::rotate::decide::"),
