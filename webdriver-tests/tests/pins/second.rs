@@ -63,7 +63,7 @@ impl Scene {
             let log = self.log_of(browser).await?;
             let last: Value = serde_json::from_str(log.lines().last().context("an empty log")?)?;
             let heard = hand::record(browser, &key).await?["heard"].as_u64();
-            let all = heard.is_some() && heard == last["number"].as_u64();
+            let all = heard.is_some() && heard == last["head"]["number"].as_u64();
             Ok(if all { self.state_of_store(company).await? } else { None })
         })
         .await
