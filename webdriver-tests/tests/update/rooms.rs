@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use keystead_testbed::KeyKind;
 use keystead_webdriver_tests::rows::{Rows, output_dir};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, State, until};
@@ -55,7 +55,9 @@ async fn alone(company: &Company, kind: BrowserKind) -> Result<()> {
     ghost.cannot_read().await?;
     let told = async || {
         let status = scene.browser.status().await?;
-        Ok(status.deployments[0].people.iter().any(|one| one["code"] == "KS-PIN-DEVICE").then_some(()))
+        let people = &status.deployments[0].people;
+        let is_told = people.iter().any(|one| one["code"] == "KS-PIN-DEVICE");
+        if is_told { Ok(Some(())) } else { Err(anyhow!("the popup shows {people:?}")) }
     };
     until("the ghost in the popup", PATIENCE, told).await?;
     stays(&scene, WATCHED).await?;
