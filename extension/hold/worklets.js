@@ -4,24 +4,30 @@ const QUANTUM = 128;
 const HEARD = 1024;
 
 const watchWorklets = () => {
-  const { AudioWorkletNode, BaseAudioContext, Float32Array, MessageChannel, WeakSet } = window;
+  const { AudioWorkletNode, BaseAudioContext, MessageChannel, WeakSet } = window;
   if (!AudioWorkletNode) return;
   const processors = new Map();
   const served = new WeakSet();
   let given;
   let now = 0;
+  let registered = false;
+  let before = Promise.resolve();
   const scope = {
     AudioWorkletProcessor: class {
       port = given;
     },
-    registerProcessor: (name, type) => processors.set(name, type),
+    registerProcessor: (name, type) => {
+      registered = true;
+      processors.set(name, type);
+    },
   };
 
-  const add = (context, url) =>
+  const read = (context, url) =>
     new Promise((resolve, reject) => {
       // As in a worklet, and only while it is read.
       Object.assign(window, scope);
-      if (!hasOwn(window, "currentTime")) defineProperty(window, "currentTime", { get: () => now });
+      registered = false;
+      if (!hasOwn(window, "currentTime")) defineProperty(window, "currentTime", { configurable: true, get: () => now });
       const script = document.createElement("script");
       const done = (settle) => () => {
         script.remove();
@@ -29,6 +35,7 @@ const watchWorklets = () => {
         settle();
       };
       script.onload = done(() => {
+        if (!registered) return reject(new DOMException("nothing registered", "AbortError"));
         // Who asks for a second one finds none: Opus is encoded in a worker then.
         served.add(context);
         resolve();
@@ -37,6 +44,12 @@ const watchWorklets = () => {
       script.src = url;
       document.head.append(script);
     });
+  // One after the other.
+  const add = (context, url) => {
+    const added = before.then(() => read(context, url));
+    before = added.catch(() => {});
+    return added;
+  };
   defineProperty(BaseAudioContext.prototype, "audioWorklet", {
     get() {
       return served.has(this) ? undefined : { addModule: (url) => add(this, url) };
@@ -53,11 +66,12 @@ const watchWorklets = () => {
     const processor = new Processor(options);
     // What was not heard in time is not counted: no quantum is left out for the processor.
     let time = context.currentTime;
-    node.onaudioprocess = ({ inputBuffer }) => {
+    node.onaudioprocess = ({ inputBuffer, outputBuffer }) => {
       const heard = inputBuffer.getChannelData(0);
+      const spoken = outputBuffer.getChannelData(0);
       for (let at = 0; at < heard.length; at += QUANTUM) {
         now = time;
-        processor.process([[heard.subarray(at, at + QUANTUM)]], [[new Float32Array(QUANTUM)]], {});
+        processor.process([[heard.subarray(at, at + QUANTUM)]], [[spoken.subarray(at, at + QUANTUM)]], {});
         time += QUANTUM / context.sampleRate;
       }
     };

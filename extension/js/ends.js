@@ -1,5 +1,6 @@
 // Part of the background (Firefox). Whether a request came to its end: the browser tells of a body that was broken off as of
-// one that is whole. It may say so before the body is judged.
+// one that is whole. It may say so before the body is judged. What says that it is packed, and is not, was served so.
+const UNREADABLE = "NS_ERROR_INVALID_CONTENT_ENCODING";
 const LONGEST_END = 5000;
 const MOST_OPEN = 1000;
 
@@ -20,11 +21,11 @@ export const ended = (requestId) =>
     setTimeout(resolve, LONGEST_END, true);
   });
 
-const settle = (whole) => ({ requestId }) => {
+const settle = ({ requestId }, whole) => {
   if (!ends.has(requestId)) return;
   const waiting = ends.get(requestId);
   if (typeof waiting === "function") waiting(whole);
   else ends.set(requestId, whole);
 };
-export const completed = settle(true);
-export const failed = settle(false);
+export const completed = (details) => settle(details, true);
+export const failed = (details) => settle(details, details.error === UNREADABLE);

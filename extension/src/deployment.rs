@@ -57,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) drill_due: bool,
     /// What was found out ahead of the next run.
     pub(crate) ahead: Option<Ahead>,
+    /// That was tried since somebody logged in.
+    pub(crate) looked_ahead: bool,
     running: bool,
     /// What the person's browsers share is being looked at.
     sharing: bool,
@@ -89,7 +91,9 @@ pub(crate) async fn go_on(state: &Rc<State>, page: u32, origin: &Origin) {
 
 /// Finds out while Element comes up what the run will need.
 async fn look_ahead(state: &Rc<State>, origin: &Origin) {
-    if state.live(origin, |live| live.running || live.ahead.is_some()) {
+    // Once a login, whatever came of it.
+    let wanted = |live: &mut Live| !live.running && !std::mem::replace(&mut live.looked_ahead, true);
+    if !state.live(origin, wanted) {
         return;
     }
     let Some(setup) = setup(state, origin, false, |session| !session.ready) else { return };

@@ -193,7 +193,7 @@ fn leave(state: &Rc<State>, origin: &Origin) {
             live.people.clear();
             live.devices.clear();
             live.shared = None;
-            live.ahead = None;
+            (live.ahead, live.looked_ahead) = (None, false);
         });
         deployment::report(state, origin, Progress { state: Stage::SignedOut, ..Progress::default() });
     }

@@ -12,7 +12,7 @@ use super::{
     End, Scene,
     prove::Published,
     record::{AccountRecord, KeyStatus, VaultKey},
-    unfinished,
+    switch, unfinished,
 };
 use crate::{
     effect::{Answer, Effect, HttpResponse, PageAnswer, PageCommand, Readiness, VaultCommand},
@@ -261,11 +261,7 @@ async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
             scene.homeserver.send_all(requests.collect()).await?
         }
     };
-    let mut said_no = false;
-    for (response, (_, field, value)) in declined.iter().zip(DECLINED) {
-        let document = account_data::read_get::<Map<String, Value>>(response)?;
-        said_no |= document.is_some_and(|d| d.get(field) == Some(&Value::Bool(value)));
-    }
+    let said_no = said_no(declined)?;
     let mut present = Vec::new();
     for (response, name) in secrets.iter().zip(secret_name::ALL) {
         let document = account_data::read_get::<Map<String, Value>>(response)?;
@@ -297,6 +293,9 @@ async fn whose(scene: &Scene<'_>, record: &mut AccountRecord, documents: &Docume
         return Ok(Found::Nothing);
     };
     let foreign = |code| Err(End::Leave(State::Foreign, Some(code)));
+    if switch::was_lost(record, &default_key) {
+        record.change(scene.io, &scene.setup.origin, switch::take_back).await?;
+    }
     let key = match of_ours(record, &default_key, &documents.sealed) {
         Err(End::Leave(State::Foreign, Some(Code::RecForeign)))
             if adoptable(scene, record, documents, &default_key) =>
@@ -360,6 +359,27 @@ fn of_ours<'r>(
         }
         _ => Err(End::Leave(State::Failed, Some(Code::RecRollback))),
     }
+}
+
+/// May the account be set up, as far as a first glance tells? Nobody set up secret storage, and nobody said no.
+pub(super) async fn is_open(scene: &Scene<'_>) -> bool {
+    let kinds = DECLINED.map(|(kind, _, _)| kind).into_iter().chain([account_data::DEFAULT_KEY]);
+    let requests = kinds.map(|kind| account_data::get(&scene.setup.user_id, kind)).collect();
+    let Ok(responses) = scene.homeserver.send_all(requests).await else { return false };
+    let (declined, default_key) = responses.split_at(DECLINED.len().min(responses.len()));
+    let nobody = default_key.iter().all(|response| matches!(read_default_key(response), Ok(None)));
+    let open = scene.setup.policy.bootstrap_required() || said_no(declined).is_ok_and(|said_no| !said_no);
+    nobody && open
+}
+
+/// Did the person say no?
+fn said_no(declined: &[HttpResponse]) -> Result<bool, End> {
+    let mut said_no = false;
+    for (response, (_, field, value)) in declined.iter().zip(DECLINED) {
+        let document = account_data::read_get::<Map<String, Value>>(response)?;
+        said_no |= document.is_some_and(|d| d.get(field) == Some(&Value::Bool(value)));
+    }
+    Ok(said_no)
 }
 
 /// Looks only whether the account's secret storage is somebody else's, and says so by [`End::Leave`].

@@ -261,7 +261,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
         None => {
             look::session_holds_secrets(scene).await?;
             scene.show(progress, StepName::Recipients).await;
-            let chosen = match ahead.and_then(|ahead| ahead.chosen(scene)) {
+            let chosen = match ahead.and_then(|ahead| ahead.chosen(scene, &record)) {
                 Some(chosen) => chosen,
                 None => recipients::choose(scene, &mut record, progress).await?,
             };
@@ -281,8 +281,6 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
         _ => None,
     };
     scene.show(progress, StepName::Switch).await;
-    // An adoption takes its time: what was read before is old then.
-    let along = along.filter(|_| adopted.is_none());
     let switched = switch::switch(scene, &mut record, made, &looked, &safe, along, adopted.as_ref()).await?;
 
     scene.show(progress, StepName::Store).await;

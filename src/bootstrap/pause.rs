@@ -43,6 +43,17 @@ pub struct Pause {
 
 /// How an earlier run ended, where its pause holds this one; it is shown again.
 pub(crate) async fn held(scene: &Scene<'_>, flow: Flow) -> Option<Outcome> {
+    let (progress, retry_at) = holding(scene, flow).await?;
+    scene.io.ask(Effect::Report(Box::new(progress.clone()))).await;
+    Some(Outcome { progress, retry_at: Some(retry_at) })
+}
+
+/// Is a run of this kind held?
+pub(super) async fn is_held(scene: &Scene<'_>, flow: Flow) -> bool {
+    holding(scene, flow).await.is_some()
+}
+
+async fn holding(scene: &Scene<'_>, flow: Flow) -> Option<(Progress, UnixMillis)> {
     let Scene { io, setup, .. } = scene;
     if setup.asked {
         return None;
@@ -51,8 +62,7 @@ pub(crate) async fn held(scene: &Scene<'_>, flow: Flow) -> Option<Outcome> {
     let same = of(scene, flow, &pause.progress) == pause;
     let holds = |at: &UnixMillis| *at > io.now() && *at <= io.now().plus(LONGEST);
     let retry_at = pause.progress.retry_at.filter(holds).filter(|_| same)?;
-    io.ask(Effect::Report(Box::new(pause.progress.clone()))).await;
-    Some(Outcome { progress: pause.progress, retry_at: Some(retry_at) })
+    Some((pause.progress, retry_at))
 }
 
 /// Notes how a run ended, where it is tried again by itself. Says what last stopped one.

@@ -78,7 +78,8 @@ impl Coded for ProveError {
 /// Does each of the four secrets have an entry under the key? Says nothing about what is in them.
 #[must_use]
 pub fn all_present(looked: &Looked, id: &KeyId) -> bool {
-    looked.present.iter().all(|(_, ids)| ids.iter().any(|i| i == id.as_str()))
+    let under = |(_, ids): &&(&str, Vec<String>)| ids.iter().any(|i| i == id.as_str());
+    looked.present.iter().filter(under).count() == secret_name::ALL.len()
 }
 
 /// Reads everything back.

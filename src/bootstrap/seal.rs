@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::{
     End, Scene,
-    look::Looked,
+    look::{Found, Looked},
     make::{Made, MakeError},
     record::{AccountRecord, VaultKey},
+    switch,
 };
 use crate::{
     effect::{Effect, HttpRequest, HttpResponse},
@@ -86,7 +87,19 @@ pub(super) async fn seal(
             events::note(scene.io, &scene.setup.origin, &scene.setup.user_id, Event::SealedRecoveryLost).await?;
         }
     }
-    let along = if there { None } else { Some(write(scene, &wanted).await?) };
+    let along = match there {
+        true => None,
+        false => {
+            let first = looked.found.beside().is_none() && !matches!(looked.found, Found::Ours(_));
+            write(scene, &wanted).await?;
+            // The switch follows at once: the page is told of it before the default key is read for the last time.
+            if first {
+                switch::announce(scene, record, &key.id).await?;
+            }
+            let along = read_back(scene, &wanted).await?;
+            first.then_some(along)
+        }
+    };
     proven(scene, record, &key.id).await?;
     Ok((safe(&key), along))
 }
@@ -156,15 +169,19 @@ pub(super) struct ReadAlong {
 
 /// Writes into the document as it is now: what other browsers and other versions put there stays. With it goes the key
 /// description: that of a key that is not the default key means nothing to anybody, and the switch finds it there.
-async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<ReadAlong, End> {
+async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
     let sealed = put(scene, wanted, read(scene).await?)?;
     let description = serde_json::to_value(&wanted.key.description).unwrap_or(Value::Null);
     let kind = account_data::key_description(&wanted.key.id);
-    let user = &scene.setup.user_id;
-    let description = account_data::put(user, &kind, &description);
+    let description = account_data::put(&scene.setup.user_id, &kind, &description);
     for response in scene.homeserver.send_all(vec![sealed, description]).await? {
         account_data::read_put(&response)?;
     }
+    Ok(())
+}
+
+async fn read_back(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<ReadAlong, End> {
+    let (user, kind) = (&scene.setup.user_id, account_data::key_description(&wanted.key.id));
     for _ in 0..STALE_READS {
         let kinds = [sealed::ACCOUNT_DATA, account_data::DEFAULT_KEY, &kind];
         let responses = scene.homeserver.send_all(kinds.map(|kind| account_data::get(user, kind)).to_vec()).await?;

@@ -86,6 +86,9 @@ pub(super) async fn switch(
     let kind = account_data::key_description(&key_id);
     let default = json!({ "key": key_id.as_str() });
     if switched.now {
+        if along.is_none() {
+            announce(scene, record, &key_id).await?;
+        }
         let mut there = false;
         for read in 0..=STALE_READS {
             let responses = match along.take() {
@@ -117,8 +120,6 @@ pub(super) async fn switch(
         if !there {
             return Err(ProveError::Description.into());
         }
-        settle::expect(scene, record).await?;
-        page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await?;
         put(scene, account_data::DEFAULT_KEY, &default).await?;
     } else if switched.unseen {
         page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await?;
@@ -130,6 +131,13 @@ pub(super) async fn switch(
         put_in_force(scene, record, &key_id).await?;
     }
     Ok(switched)
+}
+
+/// What goes before the last look at the default key, because a page may take its time: the account is to be looked at again,
+/// and the page is told of the key to come.
+pub(super) async fn announce(scene: &Scene<'_>, record: &mut AccountRecord, key_id: &KeyId) -> Result<(), End> {
+    settle::expect(scene, record).await?;
+    page(scene, PageCommand::ExpectKey { key: key_id.clone() }).await
 }
 
 /// Waits until the client has what was switched to from its own sync. It has its secrets stored meanwhile: the bridge asks the
@@ -173,6 +181,26 @@ pub(crate) async fn replace(
     put(scene, account_data::DEFAULT_KEY, &json!({ "key": key_id.as_str() })).await?;
     put_in_force(scene, record, key_id).await?;
     Ok(switched)
+}
+
+/// Is this, the default key on the server, the one that the key in force was to replace? A switch that nothing was proven
+/// after may have been answered and lost: then the old key is in force still, and nobody replayed it.
+pub(super) fn was_lost(record: &AccountRecord, default_key: &str) -> bool {
+    let unproven = record.current().filter(|key| key.proven_at.is_none());
+    let old = unproven.and_then(|key| record.key(key.replaces.as_ref()?));
+    old.is_some_and(|old| old.status == KeyStatus::Retired && old.id.as_str() == default_key)
+}
+
+/// Takes such a switch back: the next rotation makes it once more.
+pub(super) fn take_back(record: &mut AccountRecord) {
+    let Some(old) = record.current().and_then(|key| key.replaces.clone()) else { return };
+    for key in &mut record.keys {
+        match key.status {
+            KeyStatus::Current => key.status = KeyStatus::Pending,
+            _ if key.id == old => key.status = KeyStatus::Current,
+            _ => {}
+        }
+    }
 }
 
 /// Has the client store its secrets; they come in over the bridge.

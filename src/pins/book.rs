@@ -154,7 +154,7 @@ impl Book {
     pub async fn hear(&mut self, io: &Io, pins: &Pins, answered: &Answered) -> Result<(), ObserveError> {
         let Answered { asked, answer, digest } = answered;
         let (people, _) = self.take_in(io, pins, answer, &super::asked(asked), Contact::Plain).await?;
-        if let Some(digest) = digest {
+        if let (Some(digest), Some(people)) = (digest, people) {
             self.keep_in_mind(pins, digest, people);
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Book {
         Ok(self.take_in(io, pins, answer, asked, contact).await?.1)
     }
 
-    /// The same; whom the answer is about is returned as well.
+    /// The same; whom the answer is about is returned as well, where all of it was of concern.
     pub(super) async fn take_in(
         &mut self,
         io: &Io,
@@ -183,9 +183,10 @@ impl Book {
         answer: &str,
         asked: &BTreeSet<UserId>,
         contact: Contact,
-    ) -> Result<(Vec<UserId>, Vec<(UserId, Verdict)>), ObserveError> {
+    ) -> Result<(Option<Vec<UserId>>, Vec<(UserId, Verdict)>), ObserveError> {
         let mut answer = KeysAnswer::read(answer)?;
         answer.0.retain(|user, _| !pins.exempt.contains(user));
+        let people = answer.0.len();
         self.prove_owner(io).await?;
         // Whom nobody asked for is of no concern, unless it is somebody known: a homeserver can invent any number.
         let mut others = 0_usize;
@@ -218,7 +219,9 @@ impl Book {
         }
         self.greet(io, pins, first, false).await?;
         self.save(io).await?;
-        Ok((answer.0.into_keys().collect(), all))
+        // Who was of no concern may be the next time.
+        let whole = answer.0.len() == people;
+        Ok((whole.then(|| answer.0.into_keys().collect()), all))
     }
 
     /// Compares an answer with what is known. The signatures of many people are verified together: where one of them does

@@ -62,6 +62,17 @@ impl Database {
         completion(&transaction).await
     }
 
+    /// Writes a value where there is none yet, in one transaction; returns the one that is there then.
+    pub(crate) async fn write_first(&self, store: &str, key: &str, value: &JsValue) -> Result<JsValue, JsValue> {
+        let (transaction, objects) = self.begin(store)?;
+        let known = answer(&objects.get(&key.into())?).await?;
+        if known.is_undefined() {
+            objects.put_with_key(value, &key.into())?;
+        }
+        completion(&transaction).await?;
+        Ok(if known.is_undefined() { value.clone() } else { known })
+    }
+
     /// Writes a text if what is there is still `old`, in one transaction; says whether it did.
     async fn replace_text(&self, key: &str, old: Option<&str>, new: &str) -> Result<bool, JsValue> {
         let (transaction, objects) = self.begin(RECORDS)?;

@@ -5,8 +5,8 @@ use keystead_core::effect::{HttpRequest, HttpResponse, Method, Target, Transport
 use wasm_bindgen::{JsCast, JsValue, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, ReferrerPolicy, Request, RequestCache, RequestCredentials,
-    RequestInit, RequestRedirect, Response,
+    AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, ReferrerPolicy, Request, RequestCache,
+    RequestCredentials, RequestInit, RequestRedirect, Response,
 };
 
 #[wasm_bindgen]
@@ -74,6 +74,21 @@ pub(crate) async fn perform(
         Err(TransportError::Unreachable) if abort.signal().aborted() => Err(TransportError::Timeout),
         other => other,
     }
+}
+
+/// Does the host serve this with a body that cannot be read? Not where there was no time for it.
+pub(crate) async fn is_unreadable(url: &str, timeout_ms: u32) -> bool {
+    let init = RequestInit::new();
+    let time = AbortSignal::timeout_with_u32(timeout_ms);
+    init.set_cache(RequestCache::NoStore);
+    init.set_credentials(RequestCredentials::Omit);
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&time));
+    let Ok(request) = Request::new_with_str_and_init(url, &init) else { return false };
+    let answer = JsFuture::from(global_fetch(&request)).await;
+    let Some(answer) = answer.ok().and_then(|answer| answer.dyn_into::<Response>().ok()) else { return false };
+    let Ok(body) = answer.array_buffer() else { return false };
+    answer.ok() && JsFuture::from(body).await.is_err() && !time.aborted()
 }
 
 async fn exchange(url: &str, init: &RequestInit, max_bytes: usize) -> Result<HttpResponse, TransportError> {

@@ -37,9 +37,9 @@ impl WebVault {
         format!("{}|{}", self.scope, id.as_str())
     }
 
-    /// No id of a key has such a name.
+    /// No id of a key has such a name: there is no blank in any.
     fn signing_slot(&self) -> String {
-        format!("{}|~log", self.scope)
+        format!("{}|log key", self.scope)
     }
 
     async fn wrapping_key(&self, id: &KeyId) -> Result<CryptoKey, VaultError> {
@@ -127,10 +127,10 @@ impl KeyVault for WebVault {
 
     async fn sign(&self, text: &str) -> Result<Signed, VaultError> {
         let pair = match self.database.read(WRAPPING_KEYS, &self.signing_slot()).await.map_err(failed)? {
+            // Somebody else may be making one as well: the first that is there is the one.
             pair if pair.is_undefined() => {
                 let pair = make_signing_pair().await?;
-                self.database.write(WRAPPING_KEYS, &self.signing_slot(), Some(&pair)).await.map_err(failed)?;
-                pair
+                self.database.write_first(WRAPPING_KEYS, &self.signing_slot(), &pair).await.map_err(failed)?
             }
             pair => pair,
         };

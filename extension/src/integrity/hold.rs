@@ -1,6 +1,6 @@
 //! Chromium: each document is built from the release's own text, which it is given here.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use keystead_core::{
     effect::{HttpRequest, Method, Target, TransportError},
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long the host may take for a file that is looked at again.
 const TIMEOUT_MS: u32 = 20_000;
+/// How often, and after which pause, a file is read again whose body could not be.
+const UNREADABLE_READS: usize = 2;
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// The largest file that is looked at again.
 const MAX_BYTES: u32 = 64 << 20;
 
@@ -218,7 +221,8 @@ async fn of_served(
     newest.cloned().ok_or(refused)
 }
 
-/// Looks itself at what could not be used in a document. That a host cannot be reached is no refusal.
+/// Looks itself at what could not be used in a document. That a host cannot be reached, or lacks a file, is no refusal; that
+/// it serves what cannot be read is one: without a word the page would stay blank.
 async fn suspect(state: &Rc<State>, asked: Asked) {
     let Some((origin, _)) = place(asked.url()) else { return };
     match read(asked.url()).await {
@@ -229,12 +233,23 @@ async fn suspect(state: &Rc<State>, asked: Asked) {
                 refusals::keep_evidence(state, &url, &Value::Null, &body).await;
             }
         }
-        Err(Code::IntUnreachable) => {}
+        Err(Code::IntUnreachable) if !is_unreadable(asked.url()).await => {}
         Err(code) => {
             let refused = RefusalView::without_bytes(asked.url().to_owned(), code, clock::now());
             refusals::note(state, &origin, refused, Some(asked.tab())).await;
         }
     }
+}
+
+/// Is what the host serves nothing that can be read, again and again?
+async fn is_unreadable(url: &str) -> bool {
+    for _ in 0..UNREADABLE_READS {
+        clock::sleep(READ_AGAIN).await;
+        if !fetch::is_unreadable(url, TIMEOUT_MS).await {
+            return false;
+        }
+    }
+    true
 }
 
 /// Where a document has no origin of its own, its scripts cannot be asked for with a hash: they come with it.

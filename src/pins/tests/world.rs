@@ -269,7 +269,9 @@ impl World {
             let (people, verdicts) = book.take_in(io, &pins, &text, asked, Contact::Plain).await.unwrap();
             let nothing_new = verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Unchanged);
             assert!(!heard || nothing_new, "it would not have been handed in: {verdicts:?}");
-            book.keep_in_mind(&pins, &digest, people);
+            if let Some(people) = people {
+                book.keep_in_mind(&pins, &digest, people);
+            }
             book.release(io, &pins).await.unwrap();
             verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect()
         })

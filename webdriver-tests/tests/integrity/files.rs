@@ -11,6 +11,9 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use crate::scene::{Attack, CHANGED, Cache, Then, altered, altered_answer, at, logged_in, replaced, withstand};
 
+/// Chromium says that it cannot be read, Firefox that nothing of what is listed came out of it.
+const UNREADABLE: Then = Then::Refused(&["KS-INT-UNREACHABLE", "KS-INT-CHANGED"]);
+
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "a file that is not as listed does not run", tampered(company, kind));
 }
@@ -81,8 +84,8 @@ pub(crate) fn attacks(guarded: &Guarded) -> Vec<Attack> {
         ),
         attack("a chunk, packed", vec![at("/init.js", packed(guarded, &guarded.payload("packed")))], CHANGED),
         attack("a chunk as listed, packed", vec![at("/init.js", packed(guarded, ""))], Then::Works),
-        attack("a chunk that says it is packed", vec![at("/init.js", unpacked(guarded, "gzip"))], Then::Unrun),
-        attack("a chunk that is packed twice", vec![at("/init.js", unpacked(guarded, "gzip, gzip"))], Then::Unrun),
+        attack("a chunk that says it is packed", vec![at("/init.js", unpacked(guarded, "gzip"))], UNREADABLE),
+        attack("a chunk that is packed twice", vec![at("/init.js", unpacked(guarded, "gzip, gzip"))], UNREADABLE),
         attack(
             "a chunk that a browser may read in two ways",
             vec![at("/init.js", sniffed(guarded, &guarded.payload("sniffed")))],
