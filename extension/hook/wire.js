@@ -3,7 +3,9 @@
 const KEYS = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/keys\/query$/;
 const SEND = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/sendToDevice\/m\.room\.encrypted\/[^/]+$/;
 const MESSAGE = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/rooms\/([^/]+)\/send\/m\.room\.encrypted\/[^/]+$/;
+const LOGIN = /^(.*)\/_matrix\/client\/(?:v3|r0|unstable)\/login$/;
 const OLM = "m.olm.v1.curve25519-aes-sha2";
+const JSON_TYPE = { "Content-Type": "application/json" };
 const AGAIN = 1000;
 // After that the person is told that something waits.
 const LONG = 5000;
@@ -26,6 +28,8 @@ const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
 // Is it a request to the homeserver that this page is served for?
 const isToServed = (base) => typeof served === "string" && normal(base) === normal(served);
+// Is it one to its host, by whatever path?
+const isToHost = (base) => typeof served === "string" && new URL(base).origin === new URL(served).origin;
 
 const who = () => {
   const client = currentClient();
@@ -75,6 +79,20 @@ const sentTo = async (base, room, resource, init) => {
       usedRooms[room] = true;
       ask({ ask: "used", room: unescaped(room), user_id, device_id }).catch(() => delete usedRooms[room]);
     }
+  } catch {
+    // Element hears of it by itself.
+  }
+  return response;
+};
+
+// A homeserver may tell a client at its login to use another address from then on: nobody would look at what goes there.
+const loggedIn = async (base, resource, init) => {
+  const response = await send(resource, init);
+  try {
+    if (served === undefined) await ask().catch(() => {});
+    const { well_known: elsewhere, ...answer } = parse(decoded(new TextDecoder(), await bytesOf(cloneOf(response))));
+    const stays = served === undefined || isToServed(base);
+    if (elsewhere !== undefined && stays) return new Response(stringify(answer), { status: response.status, headers: JSON_TYPE });
   } catch {
     // Element hears of it by itself.
   }
@@ -133,7 +151,7 @@ const allowed = async (base, init) => {
     try {
       if (served === undefined) await ask();
       if (served !== undefined) {
-        if (!gated || !isToServed(base)) break;
+        if (!gated || !isToHost(base)) break;
         if (typeof init.body !== "string") throw new TypeError("nothing that can be checked");
         const { own, unclear, value } = await ask({ ...(short ?? { ask: "send", long: init.body }), ...who() });
         if (unclear) {
@@ -154,9 +172,10 @@ const allowed = async (base, init) => {
 function wired(resource, init) {
   try {
     const { origin, pathname } = new URL(typeof resource === "string" ? resource : resource.href, window.location.href);
-    const [keys, sent, message] = [matches(KEYS, pathname), matches(SEND, pathname), matches(MESSAGE, pathname)];
+    const [keys, sent, message, login] = [KEYS, SEND, MESSAGE, LOGIN].map((path) => matches(path, pathname));
     if (keys && init?.method === "POST") return observed(origin + keys[1], resource, init);
     if (sent && init?.method === "PUT") return guarded(origin + sent[1], resource, init);
+    if (login && init?.method === "POST") return loggedIn(origin + login[1], resource, init);
     if (message && init?.method === "PUT") return sentTo(origin + message[1], message[2], resource, init);
   } catch {
     // No address that is ours to look at.

@@ -92,7 +92,8 @@
       if (message?.tell === "session") running = true;
       if (message) background?.postMessage(message);
     } catch {
-      stopped();
+      // A message that is too long for the browser stops nobody.
+      if (!api.runtime?.id) stopped();
     }
   };
 

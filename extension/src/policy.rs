@@ -72,22 +72,25 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
     let policy = state.policy.borrow().policy.clone();
     let mut patterns = Vec::new();
     let mut held = Vec::new();
-    let mut built = Vec::new();
+    let (mut built, mut asked) = (Vec::new(), Vec::new());
     for deployment in policy.iter().flat_map(|p| &p.deployments) {
         let Some(pattern) = deployment.page_pattern() else { continue };
         if webextension::holds_hosts(std::slice::from_ref(&pattern)).await {
             if integrity::is_built(state, &deployment.origin) {
                 built.extend(integrity::pattern(&deployment.origin));
             }
+            if integrity::is_asked(state, &deployment.origin) {
+                asked.extend(integrity::pattern(&deployment.origin));
+            }
             patterns.push(pattern);
             held.push(deployment);
         }
     }
-    patterns.sort();
-    patterns.dedup();
-    built.sort();
-    built.dedup();
-    if webextension::register_page_scripts(&patterns, &built).await.is_err() {
+    for patterns in [&mut patterns, &mut built, &mut asked] {
+        patterns.sort();
+        patterns.dedup();
+    }
+    if webextension::register_page_scripts(&patterns, &built, &asked).await.is_err() {
         return Vec::new();
     }
     for deployment in &held {

@@ -41,8 +41,6 @@ pub enum IntegrityState {
     Preparing,
     /// Something was refused.
     Refused,
-    /// It is wanted, and this browser cannot do it.
-    Unsupported,
 }
 
 /// One deployment, where the policy's `integrity.mode` is not `off`.

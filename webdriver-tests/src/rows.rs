@@ -89,7 +89,9 @@ pub async fn run(name: &str, add: impl for<'c> FnOnce(&'c Company, BrowserKind, 
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn shares() -> bool {
+/// Do the browsers take by turns what they have in common?
+#[must_use]
+pub fn shares() -> bool {
     std::env::var_os("KEYSTEAD_SHARE").is_some_and(|value| !value.is_empty())
 }
 

@@ -118,8 +118,13 @@ pub(crate) async fn restart() {
     let _ = runtime_reload();
 }
 
-/// Registers the page hook and the relay for exactly these match patterns, and for some of them what builds documents.
-pub(crate) async fn register_page_scripts(patterns: &[String], built: &[String]) -> Result<(), JsValue> {
+/// Registers the page hook and the relay for exactly these match patterns; for some of them what builds documents, and for
+/// some what tells what documents have loaded.
+pub(crate) async fn register_page_scripts(
+    patterns: &[String],
+    built: &[String],
+    asked: &[String],
+) -> Result<(), JsValue> {
     // Scripts of one extension run in the order of their ids: the hook must be there before its port is offered.
     let mut wanted = serde_json::json!([
         { "id": "a-hook", "js": ["js/hook.js"], "world": "MAIN", "matches": patterns, "runAt": "document_start",
@@ -134,8 +139,14 @@ pub(crate) async fn register_page_scripts(patterns: &[String], built: &[String])
         { "id": "1-hold-port", "js": ["js/hold-port.js"], "world": "ISOLATED", "matches": built, "runAt": "document_start",
           "allFrames": true, "persistAcrossSessions": true },
     ]);
-    if let (Value::Array(wanted), Value::Array(first), false) = (&mut wanted, first, built.is_empty()) {
-        wanted.extend(first);
+    let tells = serde_json::json!([
+        { "id": "c-report", "js": ["js/report.js"], "world": "ISOLATED", "matches": asked, "runAt": "document_start",
+          "allFrames": true, "persistAcrossSessions": true },
+    ]);
+    for (more, matches) in [(first, built), (tells, asked)] {
+        if let (Value::Array(wanted), Value::Array(more), false) = (&mut wanted, more, matches.is_empty()) {
+            wanted.extend(more);
+        }
     }
     let present = from_js(&registered_scripts().await?);
     let matches = |scripts: &Value| -> Vec<(Value, Value)> {

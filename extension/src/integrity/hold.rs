@@ -18,7 +18,7 @@ use super::{
     accepted, change,
     documents::{self, Place},
     filter::{self, Asked},
-    mode, place, refusals,
+    mode, place, refusals, report,
 };
 use crate::{
     adapter::{clock, fetch, webextension},
@@ -52,6 +52,11 @@ pub(crate) enum FromHold {
         /// What was served.
         text: String,
     },
+    /// It has loaded these, where nothing is held back: addresses, and what had them loaded.
+    Loaded {
+        /// What it has loaded.
+        files: Vec<(String, String)>,
+    },
     /// What was served is not even a document of the right kind.
     Unfit,
     /// Something could not be used.
@@ -68,7 +73,7 @@ impl FromHold {
     fn url(&self) -> Option<&str> {
         match self {
             Self::Settings { url, .. } | Self::Suspect { url, .. } => Some(url),
-            Self::Record { .. } | Self::Unfit => None,
+            Self::Record { .. } | Self::Loaded { .. } | Self::Unfit => None,
         }
     }
 }
@@ -101,6 +106,13 @@ impl Sender {
 /// Answers a document.
 pub(crate) async fn answer(state: &Rc<State>, message: FromHold, sender: Sender) -> Value {
     let Some((origin, path)) = place(&sender.url) else { return json!({}) };
+    if let FromHold::Loaded { mut files } = message {
+        files.retain(|(url, _)| place(url).is_some_and(|(of, _)| of == origin));
+        if super::is_asked(state, &origin) {
+            report::loaded(state, files, sender.place()).await;
+        }
+        return json!({});
+    }
     if mode(state, &origin) != IntegrityMode::Enforce {
         // It is not guarded any more. What was begun in it cannot be taken back.
         let again = webextension::note_once(&format!("left {} {}", sender.place().0, sender.url)).await;
@@ -128,6 +140,7 @@ pub(crate) async fn answer(state: &Rc<State>, message: FromHold, sender: Sender)
             let verdict = filter::judge(state, asked, Sha256Digest::of(&body), &body, true).await;
             serde_json::to_value(verdict).unwrap_or_default()
         }
+        FromHold::Loaded { .. } => json!({}),
         FromHold::Unfit => {
             let refused = RefusalView::without_bytes(sender.url.clone(), Code::IntKind, clock::now());
             refusals::note(state, &origin, refused, Some(sender.place().0)).await;
@@ -272,7 +285,7 @@ async fn inline(state: &Rc<State>, origin: &Origin, sender: &Sender, record: &mu
     }
 }
 
-async fn read(url: &str) -> Result<Vec<u8>, Code> {
+pub(super) async fn read(url: &str) -> Result<Vec<u8>, Code> {
     let url = Url::parse(url).map_err(|_| Code::IntUnlisted)?;
     let request = HttpRequest {
         name: "file of the deployment",

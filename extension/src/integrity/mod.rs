@@ -7,11 +7,12 @@ pub(crate) mod documents;
 pub(crate) mod filter;
 pub(crate) mod hold;
 pub(crate) mod refusals;
+mod report;
 pub(crate) mod views;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     rc::Rc,
     time::Duration,
@@ -90,6 +91,8 @@ pub(crate) struct Site {
     enrolled: bool,
     checked: u32,
     refusals: Vec<RefusalView>,
+    /// The files that were read again and judged, where nothing is held back.
+    judged: BTreeSet<String>,
 }
 
 /// Does this browser hand over each body before it is used?
@@ -116,6 +119,7 @@ pub(crate) async fn apply(state: &Rc<State>) {
                 enrolled: false,
                 checked: 0,
                 refusals: Vec::new(),
+                judged: BTreeSet::new(),
             };
             wanted.insert(deployment.origin.clone(), site);
         }
@@ -280,6 +284,12 @@ pub(crate) fn is_built(state: &State, origin: &Origin) -> bool {
     !filters() && mode(state, origin) == IntegrityMode::Enforce
 }
 
+/// The deployments whose documents say what they have loaded: where files are only compared, and the browser hands over no
+/// bodies.
+pub(crate) fn is_asked(state: &State, origin: &Origin) -> bool {
+    !filters() && mode(state, origin) == IntegrityMode::Report
+}
+
 /// What matches the pages of this origin and of no other port: no page besides is to be built.
 pub(crate) fn pattern(origin: &Origin) -> Option<String> {
     let url = Url::parse(origin.as_str()).ok()?;
@@ -344,14 +354,6 @@ async fn restore(state: &State, origin: &Origin) {
     let kept = webextension::session_read(&kept_key(origin)).await;
     if let Ok((enrolled, refusals)) = serde_json::from_value(kept) {
         change(state, origin, |site| (site.enrolled, site.refusals) = (enrolled, refusals));
-    }
-}
-
-/// Can this browser do what is wanted?
-fn is_able(mode: IntegrityMode) -> bool {
-    match mode {
-        IntegrityMode::Off | IntegrityMode::Enforce => true,
-        IntegrityMode::Report => filters(),
     }
 }
 

@@ -31,7 +31,6 @@ fn view(state: &State, origin: &keystead_core::ident::Origin, site: &Site) -> In
     let may_open = site.mode == IntegrityMode::Enforce && refusals::may_open(state, &site.refusals);
     let state = match site.mode {
         IntegrityMode::Enforce if !site.refusals.is_empty() => IntegrityState::Refused,
-        _ if !super::is_able(site.mode) => IntegrityState::Unsupported,
         _ if site.preparing => IntegrityState::Preparing,
         IntegrityMode::Enforce if holds && !site.enrolled => IntegrityState::Preparing,
         IntegrityMode::Enforce if holds => IntegrityState::Protected,

@@ -10,11 +10,11 @@ use thirtyfour::{By, WebDriver};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "answers: yes to a certificate counts although the background was stopped";
-    rows.add(kind, name, confirmed(company, kind));
+    rows.add_shared(kind, name, confirmed(company, kind));
     let name = "answers: a recovery key that was made anew is shown anew, and only that one is kept";
-    rows.add(kind, name, kept(company, kind));
+    rows.add_shared(kind, name, kept(company, kind));
     let name = "answers: a name that a script puts in the place of the typed one is nobody's";
-    rows.add(kind, name, typed_by_a_script(company, kind));
+    rows.add_shared(kind, name, typed_by_a_script(company, kind));
 }
 
 async fn confirmed(company: &Company, kind: BrowserKind) -> Result<()> {

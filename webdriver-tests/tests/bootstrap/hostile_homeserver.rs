@@ -18,7 +18,7 @@ const DEFAULT_KEY: &str = "m.secret_storage.default_key";
 const SEALED: &str = "io.keystead.recovery";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    let table: [(&str, Doing<'c>); 12] = [
+    let table: [(&str, Doing<'c>); 13] = [
         ("a colleague's address as 3PID is asked about (KS-DIR-CONFIRM), and refused", {
             Box::pin(third_party_id(company, kind))
         }),
@@ -31,6 +31,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         ("who came by single sign-on is asked once (KS-DIR-CONFIRM), and says no", {
             Box::pin(single_sign_on(company, kind, false))
         }),
+        ("another address of its own in the answer to the login is not followed", Box::pin(elsewhere(company, kind))),
         (
             "a default key slipped in before the first login (KS-REC-FOREIGN)",
             Box::pin(default_key_before(company, kind)),
@@ -85,6 +86,24 @@ async fn colleagues_session(company: &Company, kind: BrowserKind) -> Result<()> 
     browser.wait_for_code("KS-DIR-OTHER-ACCOUNT", PATIENCE).await?;
     company.nothing_set_up(&colleague).await?;
     company.nothing_set_up(&ann).await?;
+    browser.quit().await
+}
+
+/// A client that moves to another address is one that nobody looks after.
+async fn elsewhere(company: &Company, kind: BrowserKind) -> Result<()> {
+    let (ann, fingerprint) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
+    let desk = company.desk()?;
+    let address = format!("{}/elsewhere", desk.homeserver.url());
+    let moved = Action::rewrite_json(move |_, answer| {
+        answer["well_known"] = json!({ "m.homeserver": { "base_url": address } });
+    });
+    desk.homeserver.add(Rule::when("login", |asked| asked.path.ends_with("/login"), moved));
+    let browser = company.browser(kind, company.policy(&desk)).await?;
+    browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
+    browser.wait_for_state(State::Complete, PATIENCE).await?;
+    company.sealed_to_exactly(&ann, &[&fingerprint]).await?;
+    let elsewhere = desk.homeserver.requests().iter().filter(|it| it.asked.path.starts_with("/elsewhere")).count();
+    ensure!(elsewhere == 0, "the client moved: {elsewhere} requests");
     browser.quit().await
 }
 

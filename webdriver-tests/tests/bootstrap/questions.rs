@@ -14,8 +14,8 @@ use thirtyfour::{By, WebDriver};
 use crate::scene::finishes;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "own pages: no directory, and the recovery key is shown to be kept", keep(company, kind));
-    rows.add(kind, "own pages: a policy of one's own is checked, saved and used", options(company, kind));
+    rows.add_shared(kind, "own pages: no directory, and the recovery key is shown to be kept", keep(company, kind));
+    rows.add_shared(kind, "own pages: a policy of one's own is checked, saved and used", options(company, kind));
 }
 
 /// The address of a question about a deployment.

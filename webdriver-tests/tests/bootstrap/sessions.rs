@@ -10,15 +10,15 @@ use crate::scene::{at_work, complete, retry};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "sessions: a logout that starts the background leaves nothing that opens the recovery key";
-    rows.add(kind, name, logout_starts_the_background(company, kind));
+    rows.add_shared(kind, name, logout_starts_the_background(company, kind));
     let name = "sessions: after logout and login Element's own dialog takes the key that gpg opened";
     rows.add(kind, name, logout_and_login(company, kind));
     let name = "sessions: a login ends the session of somebody else that nobody saw end";
-    rows.add(kind, name, ended_unseen(company, kind));
+    rows.add_shared(kind, name, ended_unseen(company, kind));
     let name = "sessions: what Element stores goes over the bridge, also where that starts the background";
-    rows.add(kind, name, store_starts_the_background(company, kind));
+    rows.add_shared(kind, name, store_starts_the_background(company, kind));
     let name = "sessions: a background that is started again keeps to the pause; the person does not have to";
-    rows.add(kind, name, pause(company, kind));
+    rows.add_shared(kind, name, pause(company, kind));
 }
 
 async fn logout_starts_the_background(company: &Company, kind: BrowserKind) -> Result<()> {

@@ -12,8 +12,12 @@ use thirtyfour::WebDriver;
 use crate::scene::{at_work, complete, finishes, log_out};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "stopped while it waits for a certificate, and again when there is one", waiting(company, kind));
-    rows.add(
+    rows.add_shared(
+        kind,
+        "stopped while it waits for a certificate, and again when there is one",
+        waiting(company, kind),
+    );
+    rows.add_shared(
         kind,
         "stopped, and started by a logout: nothing that opens the recovery key is left",
         logout(company, kind),

@@ -33,7 +33,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
     for trouble in TROUBLES {
         rows.add_shared(kind, &format!("every request once: {}", trouble.0), troubled(company, kind, trouble));
     }
-    rows.add(kind, "a key server that is slow, then down, then back", slow_key_server(company, kind));
+    rows.add_shared(kind, "a key server that is slow, then down, then back", slow_key_server(company, kind));
 }
 
 async fn troubled(company: &Company, kind: BrowserKind, (_, trouble): Trouble) -> Result<()> {

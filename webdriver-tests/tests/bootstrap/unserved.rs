@@ -13,11 +13,11 @@ use serde_json::json;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "not ours: Element on another port of the host is left as it is";
-    rows.add(kind, name, another_port(company, kind));
+    rows.add_shared(kind, name, another_port(company, kind));
     let name = "not ours: a login at another homeserver hands over no token";
-    rows.add(kind, name, another_homeserver(company, kind));
+    rows.add_shared(kind, name, another_homeserver(company, kind));
     let name = "not ours: with a background that cannot start, Element has its own functions";
-    rows.add(kind, name, broken_background(company, kind));
+    rows.add_shared(kind, name, broken_background(company, kind));
 }
 
 async fn another_port(company: &Company, kind: BrowserKind) -> Result<()> {

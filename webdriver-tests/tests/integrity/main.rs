@@ -14,6 +14,7 @@ mod lab;
 mod manifests;
 mod opened;
 mod releases;
+mod report;
 mod scene;
 mod served;
 
@@ -34,6 +35,7 @@ async fn main() -> ExitCode {
         opened::add(company, kind, rows);
         before::add(company, kind, rows);
         releases::add(company, kind, rows);
+        report::add(company, kind, rows);
         served::add(company, kind, rows);
         everyday::add(company, kind, rows);
     })

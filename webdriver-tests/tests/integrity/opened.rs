@@ -22,7 +22,11 @@ const ASK: &str = r"
 ";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "what was refused is opened once, where the policy has it, without keys", once(company, kind));
+    rows.add_shared(
+        kind,
+        "what was refused is opened once, where the policy has it, without keys",
+        once(company, kind),
+    );
     rows.add_shared(kind, "a manifest that ends soon is told of", ends_soon(company, kind));
 }
 

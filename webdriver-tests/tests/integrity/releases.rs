@@ -9,14 +9,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use keystead_testbed::{Action, Answer, Asked, Rule};
-use keystead_webdriver_tests::rows::Rows;
+use keystead_webdriver_tests::rows::{self, Rows};
 use keystead_webdriver_tests::{Browser, BrowserKind, BrowserOptions, Company, Extension, Guarded, Site};
 use serde_json::json;
 
 use crate::scene::{Attack, Cache, Then, note, shown, wait_for_state, withstand, works};
 
-/// How many pages are loaded where nobody says (`KEYSTEAD_HONEST_LOADS`).
-const LOADS: usize = 24;
+/// How many pages are loaded where nobody says (`KEYSTEAD_HONEST_LOADS`), and where all tests run.
+const LOADS: usize = 200;
+const LOADS_OF_ALL: usize = 24;
 /// Another extension that touches every page, as password managers do.
 const OTHER: [(&str, &str); 3] = [
     (
@@ -43,7 +44,7 @@ const OTHER: [(&str, &str); 3] = [
 ];
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "a rolling upgrade, and another extension, refuse nothing", rolling(company, kind));
+    rows.add_shared(kind, "a rolling upgrade, and another extension, refuse nothing", rolling(company, kind));
     rows.add(kind, "nothing of one release runs in a page of another", mixed(company, kind));
 }
 
@@ -130,7 +131,8 @@ async fn rolling(company: &Company, kind: BrowserKind) -> Result<()> {
     let asked = Arc::new(AtomicUsize::new(0));
     let turns = move || asked.fetch_add(1, Ordering::Relaxed) % 4 >= 2;
     guarded.attack(second.files().into_iter().chain([second.index(turns)]).collect());
-    let loads = std::env::var("KEYSTEAD_HONEST_LOADS").ok().and_then(|loads| loads.parse().ok()).unwrap_or(LOADS);
+    let loads = std::env::var("KEYSTEAD_HONEST_LOADS").ok().and_then(|loads| loads.parse().ok());
+    let loads = loads.unwrap_or(if rows::shares() { LOADS_OF_ALL } else { LOADS });
     let mut seconds = 0;
     for load in 0..loads {
         let _ = browser.session().goto(format!("{}/?{load}", guarded.url())).await;

@@ -15,7 +15,7 @@ use crate::table;
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "a ghost device of a colleague gets no room key until it is accepted", ghost(company, kind));
     rows.add(kind, "another identity of a colleague gets no room key until it is accepted", identity(company, kind));
-    rows.add(
+    rows.add_shared(
         kind,
         "every forged answer has its verdict, and no forged key gets a room key",
         table::attacks(company, kind),

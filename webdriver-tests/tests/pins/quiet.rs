@@ -12,7 +12,7 @@ use crate::roster::{Roster, master_key, millis};
 use crate::scene::Scene;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "nothing ordinary is a reason to say anything", quiet(company, kind));
+    rows.add_shared(kind, "nothing ordinary is a reason to say anything", quiet(company, kind));
 }
 
 /// Has the page's session storage tell whether there ever was a notice.

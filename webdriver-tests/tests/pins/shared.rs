@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use keystead_testbed::{Action, Asked, Rule};
-use keystead_webdriver_tests::{BrowserKind, Company, rows::Rows};
+use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, rows::Rows, until};
 use serde_json::{Value, json};
 
 use crate::forger::{Forger, GHOST};
@@ -14,12 +14,12 @@ use crate::scene::{Scene, set_up};
 use crate::second::is_of;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(
+    rows.add_shared(
         kind,
         "a new browser of the person knows what the first one saw and what was decided there",
         known(company, kind),
     );
-    rows.add(
+    rows.add_shared(
         kind,
         "different answers to two browsers of one person are noticed, and no room key goes to the other identity",
         different(company, kind),
@@ -138,7 +138,7 @@ async fn different(company: &Company, kind: BrowserKind) -> Result<()> {
     hand::ask_for_keys(&there, &bob).await?;
     let shown = hand::shown(&there, &bob, "KS-PIN-IDENTITY").await?;
     ensure!(shown["held"] == true && shown["acceptable"] == true, "{shown}");
-    let first = |pin: &Value| pin["identity"]["master"] == here["identity"]["master"];
+    let first = |pin: &Value| pin["sight"]["k"] == here["identity"]["master"];
     scene.pin_when(&there, &bob, "the identity that the first browser saw", first).await?;
     there.show_room(&room).await?;
     hand::notice(&there).await?;
@@ -146,7 +146,17 @@ async fn different(company: &Company, kind: BrowserKind) -> Result<()> {
     scene.phone.cannot_read().await?;
     ensure!(scene.encrypted_to(&Forger::agreement_key())? == 0, "the forged key was sent something");
     scene.desk.homeserver.behave();
-    hand::ask_for_keys(&there, &bob).await?;
+    // Which of the two is right, the second browser cannot know: the person says it.
+    let right = until("the identity that is published now", PATIENCE, async || {
+        hand::ask_for_keys(&there, &bob).await?;
+        let shown = hand::shown(&there, &bob, "KS-PIN-IDENTITY").await?;
+        let right = shown["shown"]["identity"]["new"] == here["identity"]["master"];
+        if right { Ok(Some(shown)) } else { Err(anyhow!("it shows {shown}")) }
+    });
+    let right = right.await?;
+    hand::send(&there, &room, "held back still").await?;
+    scene.phone.cannot_read().await?;
+    hand::accept(&there, (&element, &account), &right, false).await?;
     hand::nobody(&there).await?;
     hand::send(&there, &room, "now").await?;
     scene.phone.reads("now").await?;

@@ -10,7 +10,7 @@ use serde_json::json;
 const PASSPHRASE: &str = "correct horse battery staple";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(
+    rows.add_shared(
         kind,
         "adopt: a passphrase from elsewhere opens a new session, once asked",
         with_passphrase(company, kind),

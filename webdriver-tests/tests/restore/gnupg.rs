@@ -12,8 +12,12 @@ use crate::scene::{Scene, set_up};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "GnuPG: a new browser opens history by itself", by_itself(company, kind));
-    rows.add(kind, "GnuPG: once the person's certificate vouches, no browser asks again", vouched(company, kind));
-    rows.add(kind, "GnuPG: what it fails for is said, and trying again opens history", again(company, kind));
+    rows.add_shared(
+        kind,
+        "GnuPG: once the person's certificate vouches, no browser asks again",
+        vouched(company, kind),
+    );
+    rows.add_shared(kind, "GnuPG: what it fails for is said, and trying again opens history", again(company, kind));
 }
 
 /// Where the roster vouches for the identity as well, nobody is asked anything.

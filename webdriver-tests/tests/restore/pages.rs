@@ -22,7 +22,7 @@ const VIEWS: [(&str, &str, (u32, u32)); 4] = [
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     for language in LANGUAGES {
         let name = format!("pages: nothing is cut or missing in {language}, light and dark");
-        rows.add(kind, &name, fit(company, kind, language));
+        rows.add_shared(kind, &name, fit(company, kind, language));
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         "same browser: after a logout and a login old messages open by themselves",
         retained(company, kind),
     );
-    rows.add(kind, "same browser: where nothing is retained, the person is asked", not_retained(company, kind));
+    rows.add_shared(kind, "same browser: where nothing is retained, the person is asked", not_retained(company, kind));
 }
 
 async fn retained(company: &Company, kind: BrowserKind) -> Result<()> {

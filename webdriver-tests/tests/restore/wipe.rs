@@ -12,7 +12,7 @@ use thirtyfour::{By, WebDriver, WebElement};
 use crate::scene::set_up;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "wipe: afterwards only the sealed recovery opens the account here", wiped(company, kind));
+    rows.add_shared(kind, "wipe: afterwards only the sealed recovery opens the account here", wiped(company, kind));
 }
 
 async fn wiped(company: &Company, kind: BrowserKind) -> Result<()> {

@@ -23,13 +23,13 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         "under an open room the page says so and is loaded again, and everything is as it was",
         alone(company, kind),
     );
-    rows.add(kind, "a page that is not gated says so too before it is loaded again", not_gated(company, kind));
-    rows.add(
+    rows.add_shared(kind, "a page that is not gated says so too before it is loaded again", not_gated(company, kind));
+    rows.add_shared(
         kind,
         "with a draft the page stays, nothing goes to devices, and the draft is there after the reload",
         draft(company, kind),
     );
-    rows.add(
+    rows.add_shared(
         kind,
         "a message that was not sent keeps the page from being loaded again by itself",
         unsent(company, kind),

@@ -50,7 +50,6 @@ pub(super) fn line(view: &IntegrityView) -> El {
         IntegrityState::Reporting => (Tone::Calm, Msg("integrity_reporting").with(&[&checked])),
         IntegrityState::Preparing => (Tone::Busy, Msg("integrity_preparing").text()),
         IntegrityState::Refused => (Tone::Bad, Msg("integrity_refused").text()),
-        IntegrityState::Unsupported => (Tone::Bad, Msg("integrity_unsupported").text()),
     };
     let note = |code| el("p").class("small").text(&text::sentence(code));
     el("div")
@@ -68,7 +67,6 @@ fn state_name(state: IntegrityState) -> &'static str {
         IntegrityState::Reporting => "reporting",
         IntegrityState::Preparing => "preparing",
         IntegrityState::Refused => "refused",
-        IntegrityState::Unsupported => "unsupported",
     }
 }
 

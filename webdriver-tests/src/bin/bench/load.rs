@@ -26,18 +26,16 @@ const PAINTED: &str = r"
     look();
 ";
 
+/// The first is what the others are measured by.
+const MODES: [&str; 3] = ["off", "report", "enforce"];
+
 pub(crate) async fn bench(company: &Company, kind: BrowserKind, runs: usize) -> Result<Vec<Figure>> {
-    // Chromium has no mode that only reports.
-    let modes: &[&str] = match kind {
-        BrowserKind::Chromium => &["off", "enforce"],
-        BrowserKind::Firefox => &["off", "report", "enforce"],
-    };
     let mut places = Vec::new();
-    for mode in modes {
+    for mode in MODES {
         let guarded = Guarded::start(company).await?;
         let browser = company.browser(kind, guarded.policy(company, mode)).await?;
-        if *mode != "off" {
-            let wanted = if *mode == "enforce" { "protected" } else { "reporting" };
+        if mode != "off" {
+            let wanted = if mode == "enforce" { "protected" } else { "reporting" };
             until(wanted, PATIENCE, async || Ok((browser.integrity().await?["state"] == wanted).then_some(()))).await?;
         }
         places.push((guarded, browser, [Samples::default(), Samples::default()]));
@@ -58,7 +56,7 @@ pub(crate) async fn bench(company: &Company, kind: BrowserKind, runs: usize) -> 
     let mut places = places.into_iter();
     let (_, browser, off) = places.next().context("nothing was measured")?;
     browser.quit().await?;
-    for ((_, browser, samples), mode) in places.zip(&modes[1..]) {
+    for ((_, browser, samples), mode) in places.zip(&MODES[1..]) {
         browser.quit().await?;
         for (cache, value) in samples.into_iter().enumerate() {
             figures.push(Figure {

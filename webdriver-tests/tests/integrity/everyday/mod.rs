@@ -26,7 +26,11 @@ const ENTER: &str = "\u{e007}";
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     if !company.has_element_web() {
-        rows.add(kind, "every day, on the host page: messages, other pages, a restart, a logout", talks(company, kind));
+        rows.add_shared(
+            kind,
+            "every day, on the host page: messages, other pages, a restart, a logout",
+            talks(company, kind),
+        );
         return;
     }
     rows.add(kind, "every day, on Element: messages, other pages, a restart, a logout", talks(company, kind));
