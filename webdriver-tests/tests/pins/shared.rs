@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use keystead_testbed::{Action, Asked, Rule};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, rows::Rows, until};
 use serde_json::{Value, json};
@@ -147,16 +147,17 @@ async fn different(company: &Company, kind: BrowserKind) -> Result<()> {
     ensure!(scene.encrypted_to(&Forger::agreement_key())? == 0, "the forged key was sent something");
     scene.desk.homeserver.behave();
     // Which of the two is right, the second browser cannot know: the person says it.
-    let right = until("the identity that is published now", PATIENCE, async || {
+    hand::ask_for_keys(&there, &bob).await?;
+    hand::send(&there, &room, "held back still").await?;
+    scene.phone.cannot_read().await?;
+    let accepted = until("the identity that is published now", PATIENCE, async || {
         hand::ask_for_keys(&there, &bob).await?;
         let shown = hand::shown(&there, &bob, "KS-PIN-IDENTITY").await?;
         let right = shown["shown"]["identity"]["new"] == here["identity"]["master"];
-        if right { Ok(Some(shown)) } else { Err(anyhow!("it shows {shown}")) }
+        ensure!(right, "it shows {shown}");
+        hand::accept(&there, (&element, &account), &shown, false).await.map(Some)
     });
-    let right = right.await?;
-    hand::send(&there, &room, "held back still").await?;
-    scene.phone.cannot_read().await?;
-    hand::accept(&there, (&element, &account), &right, false).await?;
+    accepted.await?;
     hand::nobody(&there).await?;
     hand::send(&there, &room, "now").await?;
     scene.phone.reads("now").await?;
