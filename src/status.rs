@@ -1,8 +1,10 @@
 //! What the extension's own pages show: made by the background, drawn by the pages, holding no secret.
 
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+mod typed;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::typed::Typed;
 use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
@@ -10,7 +12,6 @@ use crate::{
     pins::{Decision, OwnDevice, PersonView},
     restore::drill::Drill,
     rotate::Compromised,
-    secret::SecretText,
     time::UnixMillis,
 };
 
@@ -316,38 +317,6 @@ pub enum PolicySource {
     Own,
 }
 
-/// A secret that the person typed, on its way from a page of the extension to the background. Does not print, and is wiped
-/// when it is dropped.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Typed(String);
-
-impl Typed {
-    /// To be sent.
-    #[must_use]
-    pub fn new(text: SecretText) -> Self {
-        Self(text.expose("the person typed it for the background").to_owned())
-    }
-
-    /// As it was sent.
-    #[must_use]
-    pub fn into_secret(mut self) -> SecretText {
-        SecretText::new(std::mem::take(&mut self.0))
-    }
-}
-
-impl std::fmt::Debug for Typed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Typed")
-    }
-}
-
-impl Drop for Typed {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
 /// What the background answers a page of the extension: `{"Ok": …}`, or `{"Err": …}` where it did not do what was asked.
 pub type Reply<T> = Result<T, Refusal>;
 
@@ -436,6 +405,13 @@ pub enum PageRequest {
         origin: Origin,
         /// The text. Sent within the extension only.
         given: Option<Typed>,
+    },
+    /// The people about whom something was decided lately; answered with a list of [`crate::pins::DecidedView`].
+    Decided {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account there.
+        account: UserId,
     },
     /// The log of what happened to people's keys, for the person to keep; answered with its text.
     Evidence {

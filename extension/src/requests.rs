@@ -89,6 +89,10 @@ pub(crate) async fn answer(state: Rc<State>, message: Value, tab: Option<i32>) -
         PageRequest::Decide { origin, account, peer, decision } => {
             pins::decide(&state, &origin, &account, peer, *decision).await.map_err(|_| Refusal::NotSaved)?;
         }
+        PageRequest::Decided { origin, account } => {
+            let decided = pins::decided(&state, &origin, &account).await.map_err(|_| Refusal::NotAsked)?;
+            return serde_json::to_value(decided).map_err(|_| Refusal::Form);
+        }
         PageRequest::Evidence { origin, account } => {
             let mut driver = Driver::new(&state, &origin, &account);
             let log = driver.run(|io| async move { evidence(&io, &origin, &account).await }).await;

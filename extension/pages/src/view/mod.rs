@@ -2,6 +2,7 @@
 
 mod adopt;
 pub(crate) mod confirm;
+mod decided;
 pub(crate) mod drill;
 mod headline;
 pub(crate) mod keep;

@@ -9,6 +9,7 @@ use keystead_core::{
 use wasm_bindgen_futures::spawn_local;
 
 use super::{
+    decided::{self, ByAccount},
     headline::{Headline, StepState, Tone, headline, step_label, steps},
     people::people,
 };
@@ -31,17 +32,24 @@ const MARK: &str = "M8 3.5v5.25M8 11.75v.75";
 /// Shows where every account stands, for as long as the popup is open.
 pub(crate) async fn show(stage: &Stage) {
     let bell = Bell::of_background();
-    let mut drawn: Option<(Status, Vec<IntegrityView>)> = None;
+    let known = decided::Known::default();
+    let mut drawn: Option<(Status, Vec<IntegrityView>, ByAccount)> = None;
     loop {
         let wait = match browser::ask::<Status>(&PageRequest::Status).await {
             Ok(status) => {
                 let guarded = super::refused::all().await;
                 let working = status.deployments.iter().any(|one| one.progress.state == State::Working);
-                if drawn.as_ref().is_none_or(|(before, how)| *before != status || *how != guarded) {
-                    let hosts = hosts_to_ask(&status).await;
-                    stage.show(draw(&status, &guarded, &hosts, &bell));
-                    stage.say(&spoken(&status));
-                    drawn = Some((status, guarded));
+                let decided = known.all();
+                if !working {
+                    known.ask(&status, &bell);
+                }
+                let news = (status, guarded, decided);
+                if drawn.as_ref() != Some(&news) {
+                    let (status, guarded, decided) = &news;
+                    let hosts = hosts_to_ask(status).await;
+                    stage.show(draw(status, guarded, decided, &hosts, &bell));
+                    stage.say(&spoken(status));
+                    drawn = Some(news);
                 }
                 working.then_some(1000)
             }
@@ -64,7 +72,7 @@ async fn hosts_to_ask(status: &Status) -> Vec<String> {
     browser::policy_document().await.map(|document| host_patterns(&document)).unwrap_or_default()
 }
 
-fn draw(status: &Status, guarded: &[IntegrityView], hosts: &[String], bell: &Bell) -> El {
+fn draw(status: &Status, guarded: &[IntegrityView], known: &ByAccount, hosts: &[String], bell: &Bell) -> El {
     let own = matches!(status.policy, PolicySource::Own | PolicySource::None);
     let mut page = page(own);
     // That there is no policy is said below, in more words.
@@ -80,7 +88,7 @@ fn draw(status: &Status, guarded: &[IntegrityView], hosts: &[String], bell: &Bel
         PolicySource::Managed | PolicySource::Own => {
             page.children(status.deployments.iter().enumerate().map(|(at, one)| {
                 let how = guarded.iter().find(|view| view.origin == one.origin);
-                deployment(at, one, hosts, bell).children(how.map(super::refused::line))
+                deployment(at, one, known, hosts, bell).children(how.map(super::refused::line))
             }))
         }
     }
@@ -154,7 +162,7 @@ fn no_answer() -> El {
     el("section").class("card").child(banner(shown, &shown.detail.text()))
 }
 
-fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {
+fn deployment(at: usize, shown: &DeploymentView, known: &ByAccount, hosts: &[String], bell: &Bell) -> El {
     let progress = &shown.progress;
     let line = headline(shown);
     let host = super::host(&shown.origin);
@@ -200,6 +208,8 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
         );
     }
     if let Some(account) = &shown.account {
+        let decided = known.get(&(shown.origin.clone(), account.clone())).map_or(&[][..], Vec::as_slice);
+        card = card.children(decided::section(at, &shown.origin, account, decided, bell));
         card = card.children(super::people::devices(at, &shown.origin, account, &shown.devices));
     }
     card.children(more(at, shown, bell))
