@@ -10,6 +10,7 @@ use crate::{
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     pins::{Decision, OwnDevice, PersonView},
+    policy::ContactUrl,
     restore::drill::Drill,
     rotate::Compromised,
     time::UnixMillis,
@@ -298,6 +299,9 @@ pub struct Status {
     pub policy: PolicySource,
     /// What is wrong with the policy, and in which field.
     pub policy_problem: Option<(Code, String)>,
+    /// Where *Ask IT* leads, where the policy says.
+    #[serde(default)]
+    pub ask_it: Option<ContactUrl>,
     /// The deployments of the policy.
     pub deployments: Vec<DeploymentView>,
 }

@@ -194,5 +194,6 @@ async fn status(state: &Rc<State>) -> Status {
             shared: state.live(&deployment.origin, |live| live.shared),
         });
     }
-    Status { policy: source, policy_problem: problem, deployments }
+    let ask_it = pins::settings(state).and_then(|pins| pins.ask_it);
+    Status { policy: source, policy_problem: problem, ask_it, deployments }
 }

@@ -4,6 +4,7 @@ use keystead_core::{
     ident::{Origin, UserId},
     identity::PublicKey,
     pins::{Decision, Happened, HistoryLine, OwnDevice, PersonView, Severity, Standing},
+    policy::ContactUrl,
     status::{DeploymentView, PageRequest, Status},
 };
 use wasm_bindgen_futures::spawn_local;
@@ -16,15 +17,22 @@ use crate::{
 };
 
 /// Everybody, each with what changed, the security codes and what can be decided.
-pub(crate) fn people(at: usize, origin: &Origin, account: &UserId, people: &[PersonView], bell: &Bell) -> Vec<El> {
-    people
-        .iter()
-        .enumerate()
-        .map(|(index, shown)| person(&format!("{at}-{index}"), origin, account, shown, bell))
-        .collect()
+pub(crate) fn people(
+    at: usize,
+    origin: &Origin,
+    account: &UserId,
+    people: &[PersonView],
+    ask_it: Option<&ContactUrl>,
+    bell: &Bell,
+) -> Vec<El> {
+    let one = |(index, shown): (usize, &PersonView)| {
+        let subject = Subject { origin, account, peer: &shown.user_id, bell };
+        person(&format!("{at}-{index}"), &subject, shown, ask_it)
+    };
+    people.iter().enumerate().map(one).collect()
 }
 
-fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell: &Bell) -> El {
+fn person(id: &str, subject: &Subject<'_>, shown: &PersonView, ask_it: Option<&ContactUrl>) -> El {
     let since = format!("{} · {}", shown.user_id.as_str(), Msg("pins_since").with(&[&text::moment(shown.since)]));
     let tone = match shown.severity {
         Severity::Critical => "bad",
@@ -57,13 +65,13 @@ fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell:
         }
     }
     card = card.child(history(&shown.history));
-    let subject = Subject { origin, account, peer: &shown.user_id, bell };
-    let decide = |name: &str, label, decision| decide(&format!("{name}-{id}"), label, &subject, decision);
+    let decide = |name: &str, label, decision| decide(&format!("{name}-{id}"), label, subject, decision);
     let accept = |compared| Decision::Accept { shown: shown.shown.clone(), compared };
     let mut row = el("div").class("buttons");
     if shown.acceptable && shown.new_code.is_some() {
         row = row.child(decide("compared", Msg("pins_compared"), accept(true)).class("primary"));
     }
+    row = row.children(ask_it.map(|url| ask(&format!("ask-it-{id}"), url)));
     if shown.severity == Severity::Notice {
         return card.child(row.child(decide("accept", Msg("pins_ok"), accept(false))));
     }
@@ -71,6 +79,17 @@ fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell:
         row = row.child(decide("accept", Msg("pins_accept"), accept(false)));
     }
     card.child(row.child(decide("hold", Msg("pins_keep"), Decision::KeepHolding)))
+}
+
+/// The way to IT. A tab of its own: what opens in the popup is gone with it.
+fn ask(id: &str, url: &ContactUrl) -> El {
+    el("a")
+        .id(id)
+        .class("button")
+        .attr("href", url.as_str())
+        .attr("target", "_blank")
+        .attr("rel", "noreferrer noopener")
+        .text(&Msg("pins_ask_it").text())
 }
 
 /// About whom something is decided, and what rings when it is done.

@@ -3,7 +3,7 @@
 use keystead_core::{
     error::Code,
     integrity::IntegrityView,
-    policy::host_patterns,
+    policy::{ContactUrl, host_patterns},
     status::{DeploymentView, PageRequest, PolicySource, Question, RecipientView, Role, State, Status},
 };
 use wasm_bindgen_futures::spawn_local;
@@ -86,9 +86,10 @@ fn draw(status: &Status, guarded: &[IntegrityView], known: &ByAccount, hosts: &[
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
+            let around = Around { known, ask_it: status.ask_it.as_ref(), hosts, bell };
             page.children(status.deployments.iter().enumerate().map(|(at, one)| {
                 let how = guarded.iter().find(|view| view.origin == one.origin);
-                deployment(at, one, known, hosts, bell).children(how.map(super::refused::line))
+                deployment(at, one, &around).children(how.map(super::refused::line))
             }))
         }
     }
@@ -162,7 +163,16 @@ fn no_answer() -> El {
     el("section").class("card").child(banner(shown, &shown.detail.text()))
 }
 
-fn deployment(at: usize, shown: &DeploymentView, known: &ByAccount, hosts: &[String], bell: &Bell) -> El {
+/// What a deployment's card needs besides.
+struct Around<'a> {
+    known: &'a ByAccount,
+    ask_it: Option<&'a ContactUrl>,
+    hosts: &'a [String],
+    bell: &'a Bell,
+}
+
+fn deployment(at: usize, shown: &DeploymentView, around: &Around<'_>) -> El {
+    let Around { known, ask_it, hosts, bell } = *around;
     let progress = &shown.progress;
     let line = headline(shown);
     let host = super::host(&shown.origin);
@@ -186,7 +196,7 @@ fn deployment(at: usize, shown: &DeploymentView, known: &ByAccount, hosts: &[Str
     card = card.child(buttons(at, shown, hosts, bell));
     if let Some(account) = &shown.account {
         card = card.children(super::people::shared(at, shown, bell));
-        card = card.children(people(at, &shown.origin, account, &shown.people, bell));
+        card = card.children(people(at, &shown.origin, account, &shown.people, ask_it, bell));
     }
 
     if shown.account.is_some() && progress.state != State::SignedOut && shown.permitted {
