@@ -37,7 +37,7 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     stage.show(super::page(Msg("drill_title"), waiting));
     let status = browser::ask::<Status>(&PageRequest::Status).await.ok();
     let shown = status.as_ref().and_then(|status| super::deployment(status, &origin));
-    let last = super::last_drill(shown.and_then(|shown| shown.drill.as_ref()));
+    let last = shown.map(super::last_drill).unwrap_or_default();
     let request = PageRequest::DrillStart { origin: origin.clone() };
     let page = Rc::new(Page { stage, origin });
     match browser::ask::<Result<DrillStart, Code>>(&request).await {

@@ -239,7 +239,7 @@ fn more(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
         el("div")
             .class("offers")
             .children(due)
-            .child(el("p").class("small").text(&super::last_drill(shown.drill.as_ref())))
+            .child(el("p").class("small").text(&super::last_drill(shown)))
             .child(el("div").class("buttons").child(test).child(phone))
     });
     let wipe = shown.holds_keys.then(|| {
