@@ -75,6 +75,7 @@ impl Page {
             .children(start.message.as_ref().map(|message| recover::sealed(&self.stage, message)))
             .child(enter)
             .child(el("p").id("trouble").class("trouble"))
+            .child(recover::working())
             .child(el("div").class("buttons").child(send.class("primary")));
         super::page(Msg("drill_title"), body)
     }
@@ -105,9 +106,10 @@ impl Page {
     async fn by_hand(self: Rc<Self>) {
         let typed = Typed::new(recover::take_typed());
         self.stage.enable("send", false);
-        self.stage.trouble(&Msg("recover_sending").text());
+        recover::works(&self.stage, true);
         let said = self.ask(Some(typed)).await;
         self.stage.enable("send", true);
+        recover::works(&self.stage, false);
         if let Some(said) = said {
             self.stage.trouble(&said);
         }
