@@ -1,16 +1,18 @@
 //! What the extension's own pages show: made by the background, drawn by the pages, holding no secret.
 
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+mod typed;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::typed::Typed;
 use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
     pins::{Decision, OwnDevice, PersonView},
+    policy::ContactUrl,
     restore::drill::Drill,
     rotate::Compromised,
-    secret::SecretText,
     time::UnixMillis,
 };
 
@@ -297,6 +299,9 @@ pub struct Status {
     pub policy: PolicySource,
     /// What is wrong with the policy, and in which field.
     pub policy_problem: Option<(Code, String)>,
+    /// Where *Ask IT* leads, where the policy says.
+    #[serde(default)]
+    pub ask_it: Option<ContactUrl>,
     /// The deployments of the policy.
     pub deployments: Vec<DeploymentView>,
 }
@@ -314,38 +319,6 @@ pub enum PolicySource {
     Managed,
     /// The person's options page.
     Own,
-}
-
-/// A secret that the person typed, on its way from a page of the extension to the background. Does not print, and is wiped
-/// when it is dropped.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Typed(String);
-
-impl Typed {
-    /// To be sent.
-    #[must_use]
-    pub fn new(text: SecretText) -> Self {
-        Self(text.expose("the person typed it for the background").to_owned())
-    }
-
-    /// As it was sent.
-    #[must_use]
-    pub fn into_secret(mut self) -> SecretText {
-        SecretText::new(std::mem::take(&mut self.0))
-    }
-}
-
-impl std::fmt::Debug for Typed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Typed")
-    }
-}
-
-impl Drop for Typed {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
 }
 
 /// What the background answers a page of the extension: `{"Ok": …}`, or `{"Err": …}` where it did not do what was asked.
@@ -436,6 +409,13 @@ pub enum PageRequest {
         origin: Origin,
         /// The text. Sent within the extension only.
         given: Option<Typed>,
+    },
+    /// The people about whom something was decided lately; answered with a list of [`crate::pins::DecidedView`].
+    Decided {
+        /// Of which deployment.
+        origin: Origin,
+        /// Of which account there.
+        account: UserId,
     },
     /// The log of what happened to people's keys, for the person to keep; answered with its text.
     Evidence {

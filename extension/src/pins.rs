@@ -11,7 +11,7 @@ use keystead_core::{
     ident::{DeviceId, Origin, RoomId, UserId},
     matrix::homeserver::Stop,
     pins::{
-        self, Answered, Book, Decision, OwnDevice, Passage, PersonView, Sent,
+        self, Answered, Book, DecidedView, Decision, OwnDevice, Passage, PersonView, Sent,
         shared::{Merged, Read},
     },
     policy::{Pins, Policy},
@@ -36,6 +36,8 @@ pub(crate) enum Job {
     Gate(Sent, oneshot::Sender<Result<Passage, Code>>),
     /// The person decided about somebody.
     Decide(UserId, Box<Decision>, oneshot::Sender<Result<(), Code>>),
+    /// A page of the extension wants to know about whom something was decided.
+    Decided(oneshot::Sender<Result<Vec<DecidedView>, Code>>),
     /// Say what there is to say.
     Look,
     /// Take in what the person's other browsers know.
@@ -97,6 +99,13 @@ pub(crate) async fn decide(
 ) -> Result<(), Code> {
     let (sender, answer) = oneshot::channel();
     enqueue(state, origin, user, Job::Decide(peer, Box::new(decision), sender));
+    answer.await.unwrap_or(Err(Code::StoFailed))
+}
+
+/// About whom something was decided lately.
+pub(crate) async fn decided(state: &Rc<State>, origin: &Origin, user: &UserId) -> Result<Vec<DecidedView>, Code> {
+    let (sender, answer) = oneshot::channel();
+    enqueue(state, origin, user, Job::Decided(sender));
     answer.await.unwrap_or(Err(Code::StoFailed))
 }
 
@@ -198,6 +207,12 @@ async fn perform(io: &keystead_core::effect::Io, book: &mut Book, pins: &Pins, j
             let _ = answer.send(decided);
             whole
         }
+        Job::Decided(answer) => {
+            let decided = book.decided(io, pins).await.map_err(|error| Stop::from(error).code);
+            let whole = decided.as_ref().map_or_else(|code| kept(*code), |_| true);
+            let _ = answer.send(decided);
+            whole
+        }
         Job::Used(room) => book.use_room(io, room).await.is_ok(),
         Job::Settle => {
             let settled = pins::settle(io, book, pins).await.map_or_else(|stop| kept(stop.code), |()| true);
@@ -239,6 +254,7 @@ fn pass(job: Job) {
         Job::Gate(_, answer) => drop(answer.send(Ok(Passage::AsItIs))),
         Job::Known(_, _, answer) => drop(answer.send(true)),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::PinChanged))),
+        Job::Decided(answer) => drop(answer.send(Ok(Vec::new()))),
         Job::Share(_, answer) => drop(answer.send(Err(Code::PinChanged))),
         Job::Observe(..) | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }
@@ -248,6 +264,7 @@ fn refuse(job: Job) {
     match job {
         Job::Gate(_, answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Decide(_, _, answer) => drop(answer.send(Err(Code::StoFailed))),
+        Job::Decided(answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Share(_, answer) => drop(answer.send(Err(Code::StoFailed))),
         Job::Observe(..) | Job::Known(..) | Job::Used(_) | Job::Settle | Job::Look | Job::Moved(_) => {}
     }

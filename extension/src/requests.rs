@@ -89,6 +89,10 @@ pub(crate) async fn answer(state: Rc<State>, message: Value, tab: Option<i32>) -
         PageRequest::Decide { origin, account, peer, decision } => {
             pins::decide(&state, &origin, &account, peer, *decision).await.map_err(|_| Refusal::NotSaved)?;
         }
+        PageRequest::Decided { origin, account } => {
+            let decided = pins::decided(&state, &origin, &account).await.map_err(|_| Refusal::NotAsked)?;
+            return serde_json::to_value(decided).map_err(|_| Refusal::Form);
+        }
         PageRequest::Evidence { origin, account } => {
             let mut driver = Driver::new(&state, &origin, &account);
             let log = driver.run(|io| async move { evidence(&io, &origin, &account).await }).await;
@@ -190,5 +194,6 @@ async fn status(state: &Rc<State>) -> Status {
             shared: state.live(&deployment.origin, |live| live.shared),
         });
     }
-    Status { policy: source, policy_problem: problem, deployments }
+    let ask_it = pins::settings(state).and_then(|pins| pins.ask_it);
+    Status { policy: source, policy_problem: problem, ask_it, deployments }
 }

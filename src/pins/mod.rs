@@ -20,6 +20,7 @@ mod evidence;
 mod gate;
 mod head;
 mod heard;
+mod history;
 mod log;
 mod newcomers;
 mod observe;
@@ -42,6 +43,7 @@ pub use self::{
     gate::{Passage, SETTLES_WITHIN, Sent, gate, pass},
     head::{Head, evidence, tell_head},
     heard::Answered,
+    history::DecidedView,
     log::{Entry, Log, MAX_ENTRIES, MAX_OF_ONE, What},
     observe::Contact,
     organisation::look,

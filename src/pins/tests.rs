@@ -1,6 +1,7 @@
 //! What a homeserver does, and what comes of it; and what must stay silent.
 
 mod attacks;
+mod history;
 mod newcomers;
 mod person;
 mod quiet;

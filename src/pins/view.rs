@@ -128,8 +128,8 @@ impl Book {
     pub fn people(&self, pins: &Pins) -> Vec<PersonView> {
         let own = self.own_master().copied();
         let people = self.open.iter().filter(|user| !pins.exempt.contains(user));
-        let mut views: Vec<_> =
-            people.filter_map(|user| self.view(self.records.get(user)?, own.as_ref(), pins)).collect();
+        let people = people.filter_map(|user| self.records.get(user)).filter(|record| !record.quiet);
+        let mut views: Vec<_> = people.filter_map(|record| self.view(record, own.as_ref(), pins)).collect();
         views.sort_by_key(|view| std::cmp::Reverse(view.severity));
         views
     }
@@ -141,12 +141,12 @@ impl Book {
     }
 
     /// The last of it, in words.
-    fn lines(&self, user: &UserId) -> Vec<HistoryLine> {
-        let line = |entry: &Entry| HistoryLine { at: entry.at, what: Happened::from(&entry.what) };
-        self.history(user).iter().rev().take(MAX_LINES).map(line).collect()
+    pub(super) fn lines(&self, user: &UserId) -> Vec<HistoryLine> {
+        self.history(user).iter().rev().take(MAX_LINES).map(HistoryLine::from).collect()
     }
 
-    fn view(&self, record: &PeerRecord, own: Option<&PublicKey>, pins: &Pins) -> Option<PersonView> {
+    /// What is to be said of somebody, also where the person wants to hear no more of it; `None` where that is nothing.
+    pub(super) fn view(&self, record: &PeerRecord, own: Option<&PublicKey>, pins: &Pins) -> Option<PersonView> {
         let shown = record.shown();
         let unseen = |id: &&DeviceId| !record.devices.contains_key(id);
         // Of several, the loudest is said.
@@ -165,7 +165,7 @@ impl Book {
         let newcomer = || Some((shown.identity.as_deref()?.clone(), record.newcomer));
         let (verdict, since) = identity.or(devices).or(unknown).or_else(newcomer)?;
         let allowed = pins.unsigned_devices.unwrap_or_default() == UnsignedDevices::Allow;
-        if record.quiet || (allowed && matches!(verdict, Verdict::DeviceUnvouched { .. })) {
+        if allowed && matches!(verdict, Verdict::DeviceUnvouched { .. }) {
             return None;
         }
         let code = |master: &PublicKey| {

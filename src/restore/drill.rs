@@ -32,6 +32,9 @@ use crate::{
 
 /// After how many days without a drill the person is reminded, where the policy does not say.
 pub const REMINDER_DAYS: u32 = 180;
+/// The same for somebody who never did one: until then nobody knows that the sealed recovery can be opened at all. Not on the
+/// first day, which has enough that is new.
+pub const FIRST_REMINDER_DAYS: u32 = 7;
 /// The pause before the homeserver is asked again for a sealed recovery that is not the one that was written.
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -235,10 +238,12 @@ async fn keep(
     Ok(drill)
 }
 
-/// Is the person to be reminded? `days` are the policy's; 0 never reminds.
+/// Is the person to be reminded? `days` are the policy's; 0 never reminds. Who never did a test is reminded after
+/// [`FIRST_REMINDER_DAYS`], where the policy has no fewer.
 #[must_use]
 pub fn is_due(record: &AccountRecord, days: Option<u32>, now: UnixMillis) -> bool {
     let days = days.unwrap_or(REMINDER_DAYS);
+    let days = if record.drill.is_none() { days.min(FIRST_REMINDER_DAYS) } else { days };
     let proven = |key: &&VaultKey| days > 0 && key.proven_at.is_some();
     let Some(key) = record.current().filter(proven) else { return false };
     let passed = record.drill.as_ref().filter(|drill| drill.key_id == key.id && drill.problem.is_none());

@@ -10,7 +10,7 @@ use keystead_core::{
     recovery::{RecoveryKey, sealed},
     restore::{
         Way,
-        drill::{Drill, REMINDER_DAYS, is_due},
+        drill::{Drill, FIRST_REMINDER_DAYS, REMINDER_DAYS, is_due},
         witness::Statement,
     },
     secret::{SecretBytes, SecretText},
@@ -193,14 +193,18 @@ async fn the_person_is_reminded_when_it_is_time() {
     let account = set_up(&world).await;
     let (_, text) = opened(&world, &account).await;
     let due = async |days| is_due(&account.record().await, days, account.time());
+    account.wait(DAY * (FIRST_REMINDER_DAYS - 1));
+    assert!(!due(None).await && !due(Some(30)).await, "not at once");
+    assert!(due(Some(3)).await, "the policy has fewer");
+    account.wait(DAY + Duration::from_secs(60));
+    assert!(due(None).await && due(Some(30)).await, "none was ever done");
+    assert!(!due(Some(0)).await, "never");
+    account.drill(&world, Some(text)).await.unwrap();
+    assert!(!due(None).await);
     account.wait(DAY * (REMINDER_DAYS - 1));
     assert!(!due(None).await);
     assert!(due(Some(30)).await);
     account.wait(DAY + Duration::from_secs(60));
     assert!(due(None).await);
     assert!(!due(Some(0)).await, "never");
-    account.drill(&world, Some(text)).await.unwrap();
-    assert!(!due(None).await);
-    account.wait(DAY * REMINDER_DAYS);
-    assert!(due(None).await);
 }

@@ -86,6 +86,16 @@ pub(crate) fn groups(fingerprint: &Fingerprint) -> Vec<&str> {
     (0..text.len()).step_by(4).filter_map(|at| text.get(at..(at + 4).min(text.len()))).collect()
 }
 
+/// A fingerprint in short: the 16 digits that are its key ID, at the end in version 4 and at the beginning in version 6.
+pub(crate) fn short(fingerprint: &Fingerprint) -> String {
+    let groups = groups(fingerprint);
+    if groups.len() == 10 {
+        format!("… {}", groups.get(6..).unwrap_or_default().join(" "))
+    } else {
+        format!("{} …", groups.get(..4).unwrap_or_default().join(" "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +104,13 @@ mod tests {
     fn fingerprints_come_in_groups_of_four() {
         let fingerprint = Fingerprint::parse("0123456789ABCDEF0123456789ABCDEF01234567").unwrap();
         assert_eq!(groups(&fingerprint).join(" "), "0123 4567 89AB CDEF 0123 4567 89AB CDEF 0123 4567");
+    }
+
+    #[test]
+    fn a_fingerprint_in_short_is_its_key_id() {
+        let of = |text: &str| short(&Fingerprint::parse(text).unwrap());
+        assert_eq!(of("0123456789ABCDEF0123456789ABCDEF01234567"), "… 89AB CDEF 0123 4567");
+        let version_6 = "CB186C4F0609A697E4D52DFA6C722B0C1F1E27C18A56708F6525EC27BAD9ACC9";
+        assert_eq!(of(version_6), "CB18 6C4F 0609 A697 …");
     }
 }

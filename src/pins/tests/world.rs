@@ -21,7 +21,8 @@ use crate::{
     identity::PublicKey,
     openpgp::{SecretCertificate, sign_detached},
     pins::{
-        Book, Contact, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look, pass, settle,
+        Book, Contact, DecidedView, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look, pass,
+        settle,
         shared::{self, SharedPin, Trouble, tests::world::Server},
     },
     policy::{Pins, Policy},
@@ -379,6 +380,12 @@ impl World {
         let signature = sign_detached(&document, &secret, issued).unwrap();
         self.files.insert(ROSTER.into(), document);
         self.files.insert(format!("{ROSTER}.asc"), signature.into_bytes());
+    }
+
+    /// About whom something was decided lately.
+    pub(super) fn decided(&mut self) -> Vec<DecidedView> {
+        let pins = self.pins.clone();
+        self.run(async |io, book| book.as_mut().unwrap().decided(io, &pins).await.unwrap())
     }
 
     /// As at the start of the background.

@@ -2,7 +2,7 @@
 
 use keystead_core::ident::UserId;
 
-use super::recover::FIELD;
+use super::recover::{self, FIELD};
 use crate::{
     dom::{El, el},
     text::Msg,
@@ -31,6 +31,7 @@ pub(super) fn ask(account: &UserId, passphrase: bool, field: El, buttons: El, wr
         )
         .child(enter)
         .child(el("p").id("trouble").class("trouble").text(wrong))
+        .child(recover::working())
         .child(buttons);
     super::page(Msg("adopt_title"), body)
 }

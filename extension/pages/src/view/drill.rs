@@ -37,7 +37,7 @@ pub(crate) async fn show(stage: Rc<Stage>, origin: Origin) {
     stage.show(super::page(Msg("drill_title"), waiting));
     let status = browser::ask::<Status>(&PageRequest::Status).await.ok();
     let shown = status.as_ref().and_then(|status| super::deployment(status, &origin));
-    let last = super::last_drill(shown.and_then(|shown| shown.drill.as_ref()));
+    let last = shown.map(super::last_drill).unwrap_or_default();
     let request = PageRequest::DrillStart { origin: origin.clone() };
     let page = Rc::new(Page { stage, origin });
     match browser::ask::<Result<DrillStart, Code>>(&request).await {
@@ -75,6 +75,7 @@ impl Page {
             .children(start.message.as_ref().map(|message| recover::sealed(&self.stage, message)))
             .child(enter)
             .child(el("p").id("trouble").class("trouble"))
+            .child(recover::working())
             .child(el("div").class("buttons").child(send.class("primary")));
         super::page(Msg("drill_title"), body)
     }
@@ -105,9 +106,10 @@ impl Page {
     async fn by_hand(self: Rc<Self>) {
         let typed = Typed::new(recover::take_typed());
         self.stage.enable("send", false);
-        self.stage.trouble(&Msg("recover_sending").text());
+        recover::works(&self.stage, true);
         let said = self.ask(Some(typed)).await;
         self.stage.enable("send", true);
+        recover::works(&self.stage, false);
         if let Some(said) = said {
             self.stage.trouble(&said);
         }

@@ -2,6 +2,7 @@
 
 mod adopt;
 pub(crate) mod confirm;
+mod decided;
 pub(crate) mod drill;
 mod headline;
 pub(crate) mod keep;
@@ -17,7 +18,7 @@ use keystead_core::{
     error::Code,
     ident::{Fingerprint, Origin},
     restore::drill::Drill,
-    status::{DeploymentView, State, Status},
+    status::{DeploymentView, RecipientView, State, Status},
 };
 
 use self::headline::Tone;
@@ -55,14 +56,26 @@ fn is_open(shown: &DeploymentView) -> bool {
     matches!(shown.progress.state, State::NoPolicy | State::SignedOut | State::Working)
 }
 
-/// How the last test of the backup ended.
-fn last_drill(drill: Option<&Drill>) -> String {
-    match drill {
-        None => Msg("drill_never").text(),
-        Some(Drill { at, problem: None, .. }) => Msg("drill_passed").with(&[&text::moment(*at)]),
-        Some(Drill { at, problem: Some(code), .. }) => {
-            format!("{} {}", Msg("drill_failed").with(&[&text::moment(*at)]), text::sentence(*code))
+/// How the last test of the backup ended, and with which of the certificates that may open it, where that is known.
+fn last_drill(shown: &DeploymentView) -> String {
+    let Some(Drill { at, problem, recipient, .. }) = &shown.drill else { return Msg("drill_never").text() };
+    let at = text::moment(*at);
+    match (problem, recipient) {
+        (Some(code), _) => format!("{} {}", Msg("drill_failed").with(&[&at]), text::sentence(*code)),
+        (None, None) => Msg("drill_passed").with(&[&at]),
+        (None, Some(recipient)) => {
+            let whose = Msg("drill_by").with(&[&certificate(recipient, &shown.progress.recipients)]);
+            format!("{}. {whose}", Msg("drill_passed").with(&[&at]))
         }
+    }
+}
+
+/// A certificate in short: its name, where it is one of these, and some of its fingerprint.
+fn certificate(fingerprint: &Fingerprint, among: &[RecipientView]) -> String {
+    let short = text::short(fingerprint);
+    match among.iter().find(|recipient| recipient.fingerprint == *fingerprint) {
+        Some(recipient) => format!("{} ({short})", recipient.user_id),
+        None => short,
     }
 }
 

@@ -4,6 +4,7 @@ use keystead_core::{
     ident::{Origin, UserId},
     identity::PublicKey,
     pins::{Decision, Happened, HistoryLine, OwnDevice, PersonView, Severity, Standing},
+    policy::ContactUrl,
     status::{DeploymentView, PageRequest, Status},
 };
 use wasm_bindgen_futures::spawn_local;
@@ -16,15 +17,22 @@ use crate::{
 };
 
 /// Everybody, each with what changed, the security codes and what can be decided.
-pub(crate) fn people(at: usize, origin: &Origin, account: &UserId, people: &[PersonView], bell: &Bell) -> Vec<El> {
-    people
-        .iter()
-        .enumerate()
-        .map(|(index, shown)| person(&format!("{at}-{index}"), origin, account, shown, bell))
-        .collect()
+pub(crate) fn people(
+    at: usize,
+    origin: &Origin,
+    account: &UserId,
+    people: &[PersonView],
+    ask_it: Option<&ContactUrl>,
+    bell: &Bell,
+) -> Vec<El> {
+    let one = |(index, shown): (usize, &PersonView)| {
+        let subject = Subject { origin, account, peer: &shown.user_id, bell };
+        person(&format!("{at}-{index}"), &subject, shown, ask_it)
+    };
+    people.iter().enumerate().map(one).collect()
 }
 
-fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell: &Bell) -> El {
+fn person(id: &str, subject: &Subject<'_>, shown: &PersonView, ask_it: Option<&ContactUrl>) -> El {
     let since = format!("{} · {}", shown.user_id.as_str(), Msg("pins_since").with(&[&text::moment(shown.since)]));
     let tone = match shown.severity {
         Severity::Critical => "bad",
@@ -57,22 +65,13 @@ fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell:
         }
     }
     card = card.child(history(&shown.history));
-    let decide = |name: &str, label: Msg, decision: Decision| {
-        let (bell, origin, account, peer) = (bell.clone(), origin.clone(), account.clone(), shown.user_id.clone());
-        button(&format!("{name}-{id}"), &label.text(), move || {
-            let (origin, account, peer) = (origin.clone(), account.clone(), peer.clone());
-            let (bell, decision) = (bell.clone(), Box::new(decision.clone()));
-            spawn_local(async move {
-                let _ = browser::ask::<Status>(&PageRequest::Decide { origin, account, peer, decision }).await;
-                bell.ring();
-            });
-        })
-    };
+    let decide = |name: &str, label, decision| decide(&format!("{name}-{id}"), label, subject, decision);
     let accept = |compared| Decision::Accept { shown: shown.shown.clone(), compared };
     let mut row = el("div").class("buttons");
     if shown.acceptable && shown.new_code.is_some() {
         row = row.child(decide("compared", Msg("pins_compared"), accept(true)).class("primary"));
     }
+    row = row.children(ask_it.map(|url| ask(&format!("ask-it-{id}"), url)));
     if shown.severity == Severity::Notice {
         return card.child(row.child(decide("accept", Msg("pins_ok"), accept(false))));
     }
@@ -80,6 +79,39 @@ fn person(id: &str, origin: &Origin, account: &UserId, shown: &PersonView, bell:
         row = row.child(decide("accept", Msg("pins_accept"), accept(false)));
     }
     card.child(row.child(decide("hold", Msg("pins_keep"), Decision::KeepHolding)))
+}
+
+/// The way to IT. A tab of its own: what opens in the popup is gone with it.
+fn ask(id: &str, url: &ContactUrl) -> El {
+    el("a")
+        .id(id)
+        .class("button")
+        .attr("href", url.as_str())
+        .attr("target", "_blank")
+        .attr("rel", "noreferrer noopener")
+        .text(&Msg("pins_ask_it").text())
+}
+
+/// About whom something is decided, and what rings when it is done.
+pub(super) struct Subject<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) account: &'a UserId,
+    pub(super) peer: &'a UserId,
+    pub(super) bell: &'a Bell,
+}
+
+/// A button that has a decision carried out.
+pub(super) fn decide(id: &str, label: Msg, subject: &Subject<'_>, decision: Decision) -> El {
+    let (origin, account) = (subject.origin.clone(), subject.account.clone());
+    let (peer, bell) = (subject.peer.clone(), subject.bell.clone());
+    button(id, &label.text(), move || {
+        let (origin, account, peer) = (origin.clone(), account.clone(), peer.clone());
+        let (bell, decision) = (bell.clone(), Box::new(decision.clone()));
+        spawn_local(async move {
+            let _ = browser::ask::<Status>(&PageRequest::Decide { origin, account, peer, decision }).await;
+            bell.ring();
+        });
+    })
 }
 
 /// What comes of it, for what is sent now.
@@ -160,27 +192,32 @@ fn keyed(name: &str, code: &str) -> El {
     el("p").class("small keyed").child(el("strong").text(name)).child(el("code").text(code))
 }
 
-fn history(lines: &[HistoryLine]) -> El {
-    let line = |line: &HistoryLine| {
-        let what = match line.what {
-            Happened::Seen(code) => text::sentence(code),
-            Happened::Accepted => Msg("pins_event_accepted").text(),
-            Happened::Compared => Msg("pins_event_compared").text(),
-            Happened::Kept => Msg("pins_event_kept").text(),
-            Happened::Asked => Msg("pins_event_asked").text(),
-            Happened::Withdrawn => Msg("pins_event_withdrawn").text(),
-            Happened::SeenElsewhere => Msg("pins_event_seen_elsewhere").text(),
-            Happened::AcceptedElsewhere => Msg("pins_event_accepted_elsewhere").text(),
-            Happened::ComparedElsewhere => Msg("pins_event_compared_elsewhere").text(),
-            Happened::KeptElsewhere => Msg("pins_event_kept_elsewhere").text(),
-            Happened::WithdrawnElsewhere => Msg("pins_event_withdrawn_elsewhere").text(),
-            Happened::ResetElsewhere => Msg("pins_event_reset_elsewhere").text(),
-            Happened::Withheld => Msg("pins_event_withheld").text(),
-            Happened::Released => Msg("pins_event_released").text(),
-        };
-        el("li").child(el("span").text(&text::moment(line.at))).text(" ").text(&what)
-    };
+/// What happened with somebody, the newest first.
+pub(super) fn history(lines: &[HistoryLine]) -> El {
+    let line =
+        |line: &HistoryLine| el("li").child(el("span").text(&text::moment(line.at))).text(" ").text(&what(line.what));
     el("details")
         .child(el("summary").class("small").text(&Msg("pins_history").text()))
         .child(el("ul").class("past small").children(lines.iter().map(line)))
+}
+
+/// What happened, as a sentence.
+pub(super) fn what(happened: Happened) -> String {
+    let said = match happened {
+        Happened::Seen(code) => return text::sentence(code),
+        Happened::Accepted => Msg("pins_event_accepted"),
+        Happened::Compared => Msg("pins_event_compared"),
+        Happened::Kept => Msg("pins_event_kept"),
+        Happened::Asked => Msg("pins_event_asked"),
+        Happened::Withdrawn => Msg("pins_event_withdrawn"),
+        Happened::SeenElsewhere => Msg("pins_event_seen_elsewhere"),
+        Happened::AcceptedElsewhere => Msg("pins_event_accepted_elsewhere"),
+        Happened::ComparedElsewhere => Msg("pins_event_compared_elsewhere"),
+        Happened::KeptElsewhere => Msg("pins_event_kept_elsewhere"),
+        Happened::WithdrawnElsewhere => Msg("pins_event_withdrawn_elsewhere"),
+        Happened::ResetElsewhere => Msg("pins_event_reset_elsewhere"),
+        Happened::Withheld => Msg("pins_event_withheld"),
+        Happened::Released => Msg("pins_event_released"),
+    };
+    said.text()
 }

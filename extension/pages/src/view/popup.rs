@@ -3,12 +3,13 @@
 use keystead_core::{
     error::Code,
     integrity::IntegrityView,
-    policy::host_patterns,
+    policy::{ContactUrl, host_patterns},
     status::{DeploymentView, PageRequest, PolicySource, Question, RecipientView, Role, State, Status},
 };
 use wasm_bindgen_futures::spawn_local;
 
 use super::{
+    decided::{self, ByAccount},
     headline::{Headline, StepState, Tone, headline, step_label, steps},
     people::people,
 };
@@ -31,17 +32,24 @@ const MARK: &str = "M8 3.5v5.25M8 11.75v.75";
 /// Shows where every account stands, for as long as the popup is open.
 pub(crate) async fn show(stage: &Stage) {
     let bell = Bell::of_background();
-    let mut drawn: Option<(Status, Vec<IntegrityView>)> = None;
+    let known = decided::Known::default();
+    let mut drawn: Option<(Status, Vec<IntegrityView>, ByAccount)> = None;
     loop {
         let wait = match browser::ask::<Status>(&PageRequest::Status).await {
             Ok(status) => {
                 let guarded = super::refused::all().await;
                 let working = status.deployments.iter().any(|one| one.progress.state == State::Working);
-                if drawn.as_ref().is_none_or(|(before, how)| *before != status || *how != guarded) {
-                    let hosts = hosts_to_ask(&status).await;
-                    stage.show(draw(&status, &guarded, &hosts, &bell));
-                    stage.say(&spoken(&status));
-                    drawn = Some((status, guarded));
+                let decided = known.all();
+                if !working {
+                    known.ask(&status, &bell);
+                }
+                let news = (status, guarded, decided);
+                if drawn.as_ref() != Some(&news) {
+                    let (status, guarded, decided) = &news;
+                    let hosts = hosts_to_ask(status).await;
+                    stage.show(draw(status, guarded, decided, &hosts, &bell));
+                    stage.say(&spoken(status));
+                    drawn = Some(news);
                 }
                 working.then_some(1000)
             }
@@ -64,7 +72,7 @@ async fn hosts_to_ask(status: &Status) -> Vec<String> {
     browser::policy_document().await.map(|document| host_patterns(&document)).unwrap_or_default()
 }
 
-fn draw(status: &Status, guarded: &[IntegrityView], hosts: &[String], bell: &Bell) -> El {
+fn draw(status: &Status, guarded: &[IntegrityView], known: &ByAccount, hosts: &[String], bell: &Bell) -> El {
     let own = matches!(status.policy, PolicySource::Own | PolicySource::None);
     let mut page = page(own);
     // That there is no policy is said below, in more words.
@@ -78,9 +86,10 @@ fn draw(status: &Status, guarded: &[IntegrityView], hosts: &[String], bell: &Bel
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
+            let around = Around { known, ask_it: status.ask_it.as_ref(), hosts, bell };
             page.children(status.deployments.iter().enumerate().map(|(at, one)| {
                 let how = guarded.iter().find(|view| view.origin == one.origin);
-                deployment(at, one, hosts, bell).children(how.map(super::refused::line))
+                deployment(at, one, &around).children(how.map(super::refused::line))
             }))
         }
     }
@@ -154,7 +163,16 @@ fn no_answer() -> El {
     el("section").class("card").child(banner(shown, &shown.detail.text()))
 }
 
-fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) -> El {
+/// What a deployment's card needs besides.
+struct Around<'a> {
+    known: &'a ByAccount,
+    ask_it: Option<&'a ContactUrl>,
+    hosts: &'a [String],
+    bell: &'a Bell,
+}
+
+fn deployment(at: usize, shown: &DeploymentView, around: &Around<'_>) -> El {
+    let Around { known, ask_it, hosts, bell } = *around;
     let progress = &shown.progress;
     let line = headline(shown);
     let host = super::host(&shown.origin);
@@ -178,7 +196,7 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
     card = card.child(buttons(at, shown, hosts, bell));
     if let Some(account) = &shown.account {
         card = card.children(super::people::shared(at, shown, bell));
-        card = card.children(people(at, &shown.origin, account, &shown.people, bell));
+        card = card.children(people(at, &shown.origin, account, &shown.people, ask_it, bell));
     }
 
     if shown.account.is_some() && progress.state != State::SignedOut && shown.permitted {
@@ -200,6 +218,8 @@ fn deployment(at: usize, shown: &DeploymentView, hosts: &[String], bell: &Bell) 
         );
     }
     if let Some(account) = &shown.account {
+        let decided = known.get(&(shown.origin.clone(), account.clone())).map_or(&[][..], Vec::as_slice);
+        card = card.children(decided::section(at, &shown.origin, account, decided, bell));
         card = card.children(super::people::devices(at, &shown.origin, account, &shown.devices));
     }
     card.children(more(at, shown, bell))
@@ -219,7 +239,7 @@ fn more(at: usize, shown: &DeploymentView, bell: &Bell) -> Option<El> {
         el("div")
             .class("offers")
             .children(due)
-            .child(el("p").class("small").text(&super::last_drill(shown.drill.as_ref())))
+            .child(el("p").class("small").text(&super::last_drill(shown)))
             .child(el("div").class("buttons").child(test).child(phone))
     });
     let wipe = shown.holds_keys.then(|| {

@@ -27,6 +27,8 @@ use crate::{
 
 /// The field's place in the document.
 pub(super) const FIELD: &str = "opened";
+/// The place of what says that something is being checked.
+const WORKING: &str = "working";
 /// The name under which the sealed recovery is saved, and opened in the line beside it.
 const FILE: &str = "sealed-recovery.asc";
 
@@ -142,10 +144,11 @@ impl Recover {
         let typed = Typed::new(take_typed());
         self.trying.replace(true);
         self.stage.enable("send", false);
-        self.stage.trouble(&Msg("recover_sending").text());
+        works(&self.stage, true);
         let answer = browser::ask::<Status>(&PageRequest::Recover { origin: self.origin.clone(), text: typed }).await;
         self.trying.replace(false);
         self.stage.enable("send", true);
+        works(&self.stage, false);
         let status = match answer {
             Ok(status) => status,
             Err(NotDone::Refused(Refusal::NotAsked)) => return self.stage.trouble(&Msg("answer_nobody").text()),
@@ -208,10 +211,11 @@ impl Recover {
 
     async fn answer(self: Rc<Self>, account: UserId, master_key: PublicKey, accept: bool) {
         self.trying.replace(true);
-        self.stage.trouble(&Msg("recover_sending").text());
+        works(&self.stage, true);
         let request = PageRequest::Believe { origin: self.origin.clone(), account, master_key, accept };
         let answer = browser::ask::<Status>(&request).await;
         self.trying.replace(false);
+        works(&self.stage, false);
         let status = match answer {
             Ok(status) => status,
             Err(why) => return self.stage.trouble(&text::not_done(why)),
@@ -234,6 +238,28 @@ pub(super) fn field() -> El {
         .attr("autocapitalize", "off")
         .attr("spellcheck", "false")
         .attr("aria-describedby", "enter-how")
+}
+
+/// That what was given is being checked: a passphrase is made into a key in some hundred thousand rounds, and nobody knows
+/// how far that is.
+pub(super) fn working() -> El {
+    let label = Msg("recover_sending").text();
+    el("div")
+        .id(WORKING)
+        .class("working")
+        .attr("hidden", "")
+        .child(el("div").class("bar").attr("role", "progressbar").attr("aria-label", &label))
+        .child(el("p").text(&Msg("recover_working").text()))
+}
+
+/// Shows that, to eyes and ears, or takes it away again.
+pub(super) fn works(stage: &Stage, yes: bool) {
+    if yes {
+        // What was wrong before is not said of this.
+        stage.tell("trouble", "");
+        stage.say(&Msg("recover_working").text());
+    }
+    stage.hide(WORKING, !yes);
 }
 
 /// What is wrong with what was typed, and where.
@@ -262,6 +288,7 @@ fn ask_to_open(
         .children(message.map(|message| sealed(&page.stage, message)))
         .child(enter)
         .child(el("p").id("trouble").class("trouble").text(wrong))
+        .child(working())
         .child(el("div").class("buttons").child(page.send_button()));
     super::page(Msg("recover_title"), body)
 }
@@ -373,6 +400,7 @@ fn ask_to_believe(page: &Rc<Recover>, about: &About, account: &UserId, master_ke
         )
         .child(el("p").text(&about.how.text()))
         .child(el("p").id("trouble").class("trouble"))
+        .child(working())
         .child(
             el("div")
                 .class("buttons")

@@ -47,7 +47,8 @@ pub(super) fn line(view: &IntegrityView) -> El {
     let releases = view.releases.join(", ");
     let (tone, said) = match view.state {
         IntegrityState::Protected => (Tone::Good, Msg("integrity_protected").with(&[&releases, &checked])),
-        IntegrityState::Reporting => (Tone::Calm, Msg("integrity_reporting").with(&[&checked])),
+        IntegrityState::Reporting if view.releases.is_empty() => (Tone::Calm, Msg("integrity_no_list").text()),
+        IntegrityState::Reporting => (Tone::Calm, Msg("integrity_reporting").with(&[&releases, &checked])),
         IntegrityState::Preparing => (Tone::Busy, Msg("integrity_preparing").text()),
         IntegrityState::Refused => (Tone::Bad, Msg("integrity_refused").text()),
     };
