@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::log::Log;
+use super::log::{Log, line_hash};
 use crate::{
     bootstrap::record::RecordError,
     effect::{Answer, Effect, HttpRequest, Io, Method, StoreCommand, Target, VaultCommand},
@@ -23,16 +23,25 @@ use crate::{
 
 /// How often IT is told.
 const DAILY: Duration = Duration::from_secs(24 * 60 * 60);
+/// What says that IT is told a head.
+pub(super) const KIND: &str = "keystead_log_head";
 /// Time limit for telling IT, in milliseconds.
 const TIMEOUT_MS: u32 = 15_000;
 
 /// What the log of an account in one browser ended with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
+    /// Where the account is used.
+    pub deployment: Origin,
+    /// Whose log it is: the SHA-256 of the deployment's origin, a line feed and the Matrix ID, in base64 without padding.
+    pub account: String,
     /// The number of the last entry.
     pub number: u64,
     /// The SHA-256 of its line, in base64 without padding.
     pub hash: String,
+    /// The SHA-256 of the whole log, every line with its line feed, in base64 without padding. What stands for lines that
+    /// went is covered by nothing else.
+    pub saved: String,
     /// When it was signed.
     pub at: UnixMillis,
     /// The browser's key for this account's log.
@@ -46,19 +55,32 @@ impl Head {
     /// Did the key that it names sign it?
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.key.verifies(text(self.number, &self.hash, self.at).as_bytes(), &self.signature)
+        let Self { deployment, account, number, hash, saved, at, .. } = self;
+        self.key.verifies(text(deployment, account, (*number, hash), saved, *at).as_bytes(), &self.signature)
+    }
+
+    /// Is it of this person's log?
+    #[must_use]
+    pub fn is_of(&self, user: &UserId) -> bool {
+        self.account == account(&self.deployment, user)
     }
 }
 
 /// What is signed.
-pub(super) fn text(number: u64, hash: &str, at: UnixMillis) -> String {
-    format!("keystead log head 1\n{number}\n{hash}\n{}", at.0)
+pub(super) fn text(deployment: &Origin, account: &str, last: (u64, &str), saved: &str, at: UnixMillis) -> String {
+    let (number, hash) = last;
+    format!("keystead log head 2\n{}\n{account}\n{number}\n{hash}\n{saved}\n{}", deployment.as_str(), at.0)
 }
 
-/// The log for the person to keep, one JSON document a line; the last one is its signed head.
+/// Names an account to those who know it.
+pub(super) fn account(deployment: &Origin, user: &UserId) -> String {
+    line_hash(&format!("{}\n{}", deployment.as_str(), user.as_str()))
+}
+
+/// The log for the person to keep, one JSON document a line; the last one is its signed head, where the vault can sign.
 ///
 /// # Errors
-/// [`RecordError::Store`] where the store or the vault fails.
+/// [`RecordError::Store`] where the store fails.
 pub async fn evidence(io: &Io, origin: &Origin, owner: &UserId) -> Result<String, RecordError> {
     let (mut text, head) = signed(io, origin, owner).await?;
     if let Some(head) = head {
@@ -68,7 +90,7 @@ pub async fn evidence(io: &Io, origin: &Origin, owner: &UserId) -> Result<String
     Ok(text)
 }
 
-/// Tells IT the head, where a day has passed since it was last told, and the log has grown.
+/// Tells IT the head, where a day has passed since it was last told, the log has grown, and the vault can sign.
 ///
 /// # Errors
 /// [`RecordError::Store`]; where IT does not take it, it is told the next time.
@@ -86,7 +108,7 @@ pub async fn tell_head(io: &Io, origin: &Origin, owner: &UserId, url: &Url) -> R
     if told.is_some_and(|told| told.number == head.number && told.hash == head.hash) {
         return Ok(());
     }
-    let body = json!({ "kind": "keystead_log_head", "version": 1, "deployment": origin, "head": head });
+    let body = json!({ "kind": KIND, "version": 2, "head": head });
     let request = HttpRequest {
         name: "log head",
         method: Method::Post,
@@ -106,21 +128,27 @@ pub async fn tell_head(io: &Io, origin: &Origin, owner: &UserId, url: &Url) -> R
     }
 }
 
-/// The log, and its head, signed now; none of a log that has no entries.
+/// The log, and its head, signed now; none of a log that has no entries, nor where the vault cannot sign: not every browser
+/// has Ed25519.
 async fn signed(io: &Io, origin: &Origin, owner: &UserId) -> Result<(String, Option<Head>), RecordError> {
     let Answer::Record(log) = io.ask(Effect::Store(StoreCommand::Get(Log::store_key(origin, owner)))).await else {
         return Err(RecordError::Store);
     };
-    let log = log.unwrap_or_default();
+    let mut log = log.unwrap_or_default();
+    if !log.is_empty() && !log.ends_with('\n') {
+        log.push('\n');
+    }
     let (number, hash) = Log::parse(&log).head();
     if number == 0 {
         return Ok((log, None));
     }
-    let at = io.now();
-    match io.ask(Effect::Vault(VaultCommand::Sign(text(number, &hash, at)))).await {
-        Answer::Signed(Signed { key, signature }) => Ok((log, Some(Head { number, hash, at, key, signature }))),
-        _ => Err(RecordError::Store),
-    }
+    let (account, saved, at) = (account(origin, owner), line_hash(&log), io.now());
+    let text = text(origin, &account, (number, &hash), &saved, at);
+    let Answer::Signed(Signed { key, signature }) = io.ask(Effect::Vault(VaultCommand::Sign(text))).await else {
+        return Ok((log, None));
+    };
+    let deployment = origin.clone();
+    Ok((log, Some(Head { deployment, account, number, hash, saved, at, key, signature })))
 }
 
 #[cfg(test)]
@@ -128,8 +156,8 @@ mod tests {
     use super::*;
     use crate::{
         effect::{HttpResponse, Run, Step, TransportError},
-        pins::{Verdict, What, verify_evidence, verify_heads},
-        recovery::{KeyVault as _, MemoryVault},
+        pins::{Proven, Verdict, What, verify_evidence, verify_heads},
+        recovery::{FailingVault, KeyVault as _, MemoryVault},
         store::{MemoryStore, Store as _},
     };
 
@@ -139,13 +167,15 @@ mod tests {
         vault: MemoryVault,
         now: UnixMillis,
         it_is_there: bool,
+        can_sign: bool,
         told: Vec<String>,
     }
 
     impl Scene {
         fn new() -> Self {
             let now = UnixMillis(1_000_000);
-            Self { store: MemoryStore::default(), vault: MemoryVault::default(), now, it_is_there: true, told: vec![] }
+            let (store, vault) = Default::default();
+            Self { store, vault, now, it_is_there: true, can_sign: true, told: vec![] }
         }
 
         async fn run<T>(&mut self, flow: impl AsyncFnOnce(Io) -> T) -> T {
@@ -161,7 +191,11 @@ mod tests {
                         self.store.put(&key, &text).await.unwrap();
                         Answer::Done
                     }
-                    Effect::Vault(VaultCommand::Sign(text)) => Answer::Signed(self.vault.sign(&text).await.unwrap()),
+                    Effect::Vault(VaultCommand::Sign(text)) => {
+                        let signed =
+                            if self.can_sign { self.vault.sign(&text).await } else { FailingVault.sign(&text).await };
+                        signed.map_or(Answer::Failed, Answer::Signed)
+                    }
                     Effect::Http(requests) if self.it_is_there => {
                         self.told.extend(requests.into_iter().filter_map(|request| request.body));
                         let (content_type, body) = Default::default();
@@ -206,7 +240,7 @@ mod tests {
         scene.happens().await;
         scene.tell().await;
         assert_eq!(scene.told.len(), 1, "not before a day has passed");
-        assert!(!scene.told[0].contains("@ann"), "nothing of it is about a person");
+        assert!(!scene.told[0].contains("ann"), "it names nobody");
         scene.now = scene.now.plus(DAILY);
         scene.tell().await;
         scene.now = scene.now.plus(DAILY);
@@ -217,6 +251,28 @@ mod tests {
         let saved = verify_evidence(&saved).unwrap();
         assert_eq!((saved.last, saved.signed.as_ref().map(|head| head.at)), (2, Some(scene.now)));
         let told_last = UnixMillis(1_000_000).plus(DAILY);
-        assert_eq!(verify_heads(&saved, &scene.told.join("\n")), Ok((2, Some(told_last))));
+        let compared = verify_heads(&saved, &scene.told.join("\n")).unwrap();
+        assert_eq!((compared.agree, compared.last, compared.proven()), (2, Some(told_last), Proven::Agrees));
+        let head = saved.signed.unwrap();
+        assert!(head.is_of(&owner) && !head.is_of(&UserId::parse("@bob:example.org").unwrap()));
+        assert_eq!(head.deployment, origin);
+    }
+
+    #[tokio::test]
+    async fn a_browser_that_cannot_sign_saves_the_log_and_tells_nothing() {
+        let mut scene = Scene::new();
+        scene.can_sign = false;
+        scene.happens().await;
+        scene.tell().await;
+        let (origin, owner) = who();
+        let key = Log::store_key(&origin, &owner);
+        let saved = scene.run(async |io| evidence(&io, &origin, &owner).await.unwrap()).await;
+        assert_eq!(Some(&saved), scene.store.get(&key).await.unwrap().as_ref(), "as it is kept");
+        assert_eq!(verify_evidence(&saved).unwrap().signed, None);
+        assert!(scene.told.is_empty());
+        // After an update of the browser.
+        scene.can_sign = true;
+        scene.tell().await;
+        assert_eq!(scene.told.len(), 1);
     }
 }

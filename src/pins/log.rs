@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     bootstrap::record::RecordError,
+    error::Coded as _,
     ident::{DeviceId, Origin, UserId},
     matrix::base64,
     time::UnixMillis,
@@ -81,6 +82,9 @@ pub(super) struct Gone {
     pub(super) from: u64,
     /// The number of the last.
     pub(super) to: u64,
+    /// The hash of the line before the first; `None` where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<String>,
     /// The hash of the last.
     pub(super) hash: String,
 }
@@ -140,20 +144,23 @@ impl Log {
         for text in text.lines() {
             let mut line = Line { text: text.to_owned(), head: serde_json::from_str(text).ok() };
             let begins = log.lines.is_empty();
+            // After one that cannot be read nobody else is blamed.
+            let last = log.lines.last();
+            let follows = |previous: &str| last.is_none_or(|line| line.head.is_none() || line.hash() == previous);
+            let before = || last.and_then(Line::peer).cloned();
             match &line.head {
                 Some(Head { gone: Some(gone), .. }) => {
+                    if !gone.previous.as_deref().is_none_or(follows) {
+                        let before = before();
+                        log.suspect.extend(before);
+                    }
                     log.follow(gone.from, begins);
                     log.next = gone.to.saturating_add(1);
                 }
                 Some(Head { number: Some(number), peer: Some(peer), previous: Some(previous), .. }) => {
+                    let broken = (!follows(previous)).then(|| before().into_iter().chain([peer.clone()]));
                     log.suspect.remove(peer);
-                    // After one that cannot be read nobody else is blamed.
-                    let follows = |line: &Line| line.head.is_none() || line.hash() == *previous;
-                    let follows = log.lines.last().is_none_or(follows);
-                    if !follows {
-                        let before = log.lines.last().and_then(Line::peer).cloned();
-                        log.suspect.extend(before.into_iter().chain([peer.clone()]));
-                    }
+                    log.suspect.extend(broken.into_iter().flatten());
                     log.follow(*number, begins);
                     log.next = number.saturating_add(1);
                     log.last.insert(peer.clone(), *number);
@@ -206,39 +213,73 @@ impl Log {
         Ok(number)
     }
 
-    /// Takes out the older half of a person's entries, but what the person decided; the last one stays. What stands in
+    /// Takes out the older half of a person's entries, but those that are kept ([`Self::kept`]). What stands in
     /// their place keeps the chain whole.
     fn trim(&mut self, peer: &UserId) -> Result<(), RecordError> {
         let count = self.count.get(peer).copied().unwrap_or_default();
         let mut left = count / 2;
-        let decided = |what: &What| matches!(what, What::Decided(_) | What::Elsewhere { decided: Some(_), .. });
-        let theirs = |line: &Line| line.peer() == Some(peer);
-        let decisions = |line: &Line| theirs(line) && line.entry().is_some_and(|entry| decided(&entry.what));
-        let spare = self.lines.iter().filter(|line| decisions(line)).count() <= count / 4;
+        let kept = self.kept(peer, count / 4);
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
         for line in std::mem::take(&mut self.lines) {
-            let goes = left > 0 && theirs(&line) && !(spare && decisions(&line));
+            let theirs = line.peer() == Some(peer);
             let gone = match &line.head {
                 Some(Head { gone: Some(gone), .. }) => gone.clone(),
-                Some(Head { number: Some(number), .. }) if goes => {
+                Some(Head { number: Some(number), previous, .. }) if theirs && left > 0 && !kept.contains(number) => {
                     left -= 1;
-                    Gone { from: *number, to: *number, hash: line_hash(&line.text) }
+                    Gone { from: *number, to: *number, previous: previous.clone(), hash: line_hash(&line.text) }
                 }
                 _ => {
                     lines.push(line);
                     continue;
                 }
             };
-            let before = lines.last().and_then(Line::gone).filter(|before| before.to + 1 == gone.from);
-            let before = before.map(|before| before.from);
-            if before.is_some() {
-                lines.pop();
-            }
-            lines.push(Line::of_gone(Gone { from: before.unwrap_or(gone.from), ..gone })?);
+            // Two that do not follow from each other stay two: it shows that something was altered there.
+            let follows = |before: &Gone| gone.previous.as_ref().is_none_or(|previous| *previous == before.hash);
+            let before = lines.last().and_then(Line::gone);
+            let before = before.filter(|before| before.to + 1 == gone.from && follows(before)).cloned();
+            let gone = match before {
+                Some(Gone { from, previous, .. }) => {
+                    lines.pop();
+                    Gone { from, previous, ..gone }
+                }
+                None => gone,
+            };
+            lines.push(Line::of_gone(gone)?);
         }
         self.lines = lines;
         self.count.insert(peer.clone(), count - count / 2 + left);
         Ok(())
+    }
+
+    /// The numbers of a person's entries that do not go where others do: the last one; what the person decided, unless that
+    /// is more than so many; and, up to so many, what was seen first under each code, and what was first withheld after
+    /// that. Whoever has something written again and again so drives out none of how it began.
+    fn kept(&self, peer: &UserId, at_most: usize) -> BTreeSet<u64> {
+        let (mut decided, mut firsts) = (BTreeSet::new(), vec![]);
+        let (mut code, mut met) = (None, BTreeSet::new());
+        for Entry { number, what, .. } in self.of(peer) {
+            let first = match what {
+                What::Decided(_) | What::Elsewhere { decided: Some(_), .. } => {
+                    decided.insert(number);
+                    false
+                }
+                What::Seen(verdict) => {
+                    code = Some(verdict.code().as_str());
+                    met.insert((code, "seen"))
+                }
+                What::Withheld { .. } => met.insert((code, "withheld")),
+                What::Elsewhere { .. } | What::Released { .. } => false,
+            };
+            if first {
+                firsts.push(number);
+            }
+        }
+        firsts.truncate(at_most);
+        if decided.len() > at_most {
+            decided.clear();
+        }
+        decided.extend(firsts.into_iter().chain([self.last_of(peer)]));
+        decided
     }
 
     /// Does a record whose last entry has this number belong to this log?
@@ -318,96 +359,10 @@ impl Line {
     }
 }
 
-/// The hash of the last of those lines that this one stands for.
-pub(super) fn chain_hash(content: &Content) -> Option<String> {
-    match content {
-        Content::Gone { gone } => Some(gone.hash.clone()),
-        Content::Entry(_) => None,
-    }
-}
-
-/// SHA-256 of a line, in base64 without padding.
+/// SHA-256 of a line, or of many, in base64 without padding.
 pub(super) fn line_hash(line: &str) -> String {
     base64::encode_unpadded(&Sha256::digest(line))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_change_of_a_log_shows() {
-        let (ann, bob) = (UserId::parse("@ann:a").unwrap(), UserId::parse("@bob:a").unwrap());
-        let mut log = Log::default();
-        for at in 0..5 {
-            let peer = if at % 2 == 0 { &ann } else { &bob };
-            assert_eq!(log.add(UnixMillis(at), peer, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap(), at + 1);
-        }
-        let text = log.to_text();
-        let again = Log::parse(&text);
-        assert_eq!((again.of(&ann).len(), again.of(&bob).len(), again.next), (3, 2, 6));
-        assert!(again.agrees(&ann, 5) && again.agrees(&bob, 4));
-        assert!(!again.agrees(&bob, 2), "the record is older");
-        assert!(!again.agrees(&ann, 6) && !again.agrees(&bob, 5), "the log is older");
-        let lines: Vec<_> = text.lines().collect();
-        let without_fourth = Log::parse(&[&lines[..3], &lines[4..]].concat().join("\n"));
-        assert!(!without_fourth.agrees(&bob, 4) && !without_fourth.agrees(&ann, 5), "a line is missing");
-        let altered = Log::parse(&text.replace("\"at\":3,", "\"at\":9,"));
-        assert!(!altered.agrees(&bob, 4), "a line was altered");
-        let unreadable = lines[3].replace("\"number\":4", "\"number\":\"4\"");
-        let mut unreadable = Log::parse(&[lines[0], lines[1], lines[2], &unreadable, lines[4]].join("\n"));
-        assert!(!unreadable.agrees(&bob, 4), "a line that cannot be read");
-        assert!(unreadable.agrees(&ann, 5), "the one after it");
-        let number = unreadable.add(UnixMillis(9), &ann, What::Seen(Box::new(Verdict::StoreRolledBack))).unwrap();
-        let again = Log::parse(&unreadable.to_text());
-        assert!(again.agrees(&ann, number) && !again.agrees(&bob, 4), "it is known, once that was noted");
-        assert_eq!(again.of(&ann).len(), 4, "nothing is lost");
-    }
-
-    #[test]
-    fn a_line_of_another_version_is_against_nobody_else() {
-        let (ann, bob) = (UserId::parse("@ann:a").unwrap(), UserId::parse("@bob:a").unwrap());
-        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
-        let mut log = Log::default();
-        log.add(UnixMillis(0), &ann, seen()).unwrap();
-        let unknown = format!(r#"{{"number":2,"event":"unheard_of","previous":"{}"}}"#, log.lines[0].hash());
-        log.lines.push(Line { text: unknown, head: None });
-        log.next = 3;
-        log.add(UnixMillis(0), &ann, seen()).unwrap();
-        let again = Log::parse(&log.to_text());
-        assert!(again.agrees(&ann, 3) && !again.agrees(&bob, 2));
-    }
-
-    #[test]
-    fn of_many_people_each_keeps_its_one_entry_and_whoever_has_more_makes_room() {
-        let person = |n: usize| UserId::parse(&format!("@p{n}:a")).unwrap();
-        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
-        let mut log = Log::default();
-        let many = MAX_ENTRIES + 2 * CROWD;
-        (0..many).for_each(|n| assert!(log.add(UnixMillis(0), &person(n), seen()).is_ok()));
-        let mut again = Log::parse(&log.to_text());
-        assert!((0..many).all(|n| again.agrees(&person(n), n as u64 + 1)) && again.lines.len() == many);
-        (0..40).for_each(|at| assert!(again.add(UnixMillis(at), &person(7), seen()).is_ok()));
-        assert!(again.of(&person(7)).len() < 40 && again.agrees(&person(7), (many + 40) as u64));
-        assert!((0..many).filter(|n| *n != 7).all(|n| again.agrees(&person(n), n as u64 + 1)));
-    }
-
-    #[test]
-    fn much_about_one_person_drives_out_nothing_of_another_and_keeps_the_chain() {
-        let (ann, bob) = (UserId::parse("@ann:a").unwrap(), UserId::parse("@bob:a").unwrap());
-        let seen = || What::Seen(Box::new(Verdict::StoreRolledBack));
-        let mut log = Log::default();
-        log.add(UnixMillis(0), &bob, seen()).unwrap();
-        log.add(UnixMillis(0), &ann, What::Decided(Decision::KeepHolding)).unwrap();
-        for at in 0..=MAX_ENTRIES as u64 {
-            log.add(UnixMillis(at), &ann, seen()).unwrap();
-            assert!(log.lines.len() < MAX_OF_ONE + 8);
-        }
-        assert_eq!(log.of(&bob).len(), 1);
-        assert!(matches!(log.of(&ann)[0].what, What::Decided(_)), "what was decided stays");
-        let mut again = Log::parse(&log.to_text());
-        let last = MAX_ENTRIES as u64 + 3;
-        assert!(again.agrees(&bob, 1) && again.agrees(&ann, last) && again.missing.is_empty());
-        assert_eq!(again.add(UnixMillis(0), &ann, seen()).unwrap(), last + 1);
-    }
-}
+mod tests;

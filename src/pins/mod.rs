@@ -39,7 +39,7 @@ pub use self::{
     book::{Book, ObserveError},
     decide::{DecideError, Decision, Shown},
     device::{AgreementKey, DeviceKeyPair, NotAnAgreementKey},
-    evidence::{Evidence, EvidenceError, verify_evidence, verify_heads},
+    evidence::{Compared, Evidence, EvidenceError, Proven, verify_evidence, verify_heads},
     gate::{Passage, SETTLES_WITHIN, Sent, gate, pass},
     head::{Head, evidence, tell_head},
     heard::Answered,
