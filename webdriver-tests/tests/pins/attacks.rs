@@ -78,6 +78,12 @@ async fn identity(company: &Company, kind: BrowserKind) -> Result<()> {
     until("no badge", PATIENCE, gone).await?;
     scene.send("after").await?;
     other.reads("after").await?;
+    // And the person thinks better of it.
+    scene.take_back(&scene.bob.user_id).await?;
+    scene.ask_for_keys().await?;
+    scene.shown("KS-PIN-IDENTITY").await?;
+    scene.send("held back again").await?;
+    other.cannot_read().await?;
     scene.browser.quit().await
 }
 

@@ -11,6 +11,7 @@ use keystead_webdriver_tests::{
     Browser, BrowserKind, BrowserOptions, Company, Desk, Employee, Extension, PATIENCE, State, until,
 };
 use serde_json::{Value, json};
+use thirtyfour::By;
 
 use crate::hand;
 
@@ -147,6 +148,27 @@ impl Scene {
     pub(crate) async fn picture_of_popup(&self, name: &str) -> Result<()> {
         let browser = self.browser.kind().name();
         self.browser.picture_of_popup(&output_dir()?.join(format!("pins-{name}-popup-{browser}.png"))).await
+    }
+
+    /// Takes back, in the popup, what was accepted of somebody.
+    pub(crate) async fn take_back(&self, user: &str) -> Result<()> {
+        let whole = format!(".decided [data-user='{user}']");
+        let to = output_dir()?.join(format!("pins-decided-popup-{}.png", self.browser.kind().name()));
+        self.browser
+            .in_own_page(async |session| {
+                let find = async |css: &str| {
+                    until(css, PATIENCE, async || Ok(session.find(By::Css(css.to_owned())).await.ok())).await
+                };
+                find(".decided > summary").await?.click().await?;
+                find(&format!("{whole} button[id^='withdraw']")).await?;
+                session.set_window_rect(0, 0, 420, 720).await?;
+                find("body").await?.screenshot(&to).await?;
+                let button = format!("{whole} button[id^='withdraw']");
+                find(&button).await?.click().await?;
+                let gone = async || Ok(session.find(By::Css(button.clone())).await.is_err().then_some(()));
+                until("nothing more to take back", PATIENCE, gone).await
+            })
+            .await
     }
 
     /// How many badges there are in a place of the page.
