@@ -1,15 +1,16 @@
 //! What the extension's own pages show: made by the background, drawn by the pages, holding no secret.
 
+mod request;
 mod typed;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::typed::Typed;
+pub use self::{request::PageRequest, typed::Typed};
 use crate::{
     error::Code,
     ident::{EmailAddress, Fingerprint, KeyId, Origin, UserId},
     identity::PublicKey,
-    pins::{Decision, OwnDevice, PersonView},
+    pins::{OwnDevice, PersonView},
     policy::ContactUrl,
     restore::drill::Drill,
     rotate::Compromised,
@@ -343,143 +344,6 @@ pub enum Refusal {
     /// The background cannot start.
     #[error("the background cannot start")]
     NotStarted,
-}
-
-/// What a page of the extension asks the background (`runtime.sendMessage`); each is answered with a [`Reply`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "snake_case")]
-pub enum PageRequest {
-    /// The status; answered with [`Status`].
-    Status,
-    /// The recipient was confirmed or refused; answered with [`Status`] when that is saved.
-    Confirm {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account there.
-        account: UserId,
-        /// Which certificate the person saw.
-        fingerprint: Fingerprint,
-        /// Yes or no.
-        accept: bool,
-    },
-    /// Show the recovery key that waits to be kept; answered with its `key_id` and its `text` in the Matrix base58 form.
-    RecoveryKey {
-        /// Of which deployment.
-        origin: Origin,
-    },
-    /// The person kept the recovery key of this id; answered with [`Status`] when that is saved.
-    Kept {
-        /// Of which deployment.
-        origin: Origin,
-        /// Which key the person saw.
-        key_id: KeyId,
-    },
-    /// Open the account's history with this: the opened sealed recovery or the recovery key, as it was typed or pasted.
-    /// Answered with [`Status`] when the attempt is over.
-    Recover {
-        /// Of which deployment.
-        origin: Origin,
-        /// The text. Sent within the extension only.
-        text: Typed,
-    },
-    /// The person does not want to open secret storage that somebody else set up, for now; answered with [`Status`].
-    NotNow {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: UserId,
-    },
-    /// This browser is to forget the keys of an account; of all there, where none is named. Answered with [`Status`] when
-    /// that is done.
-    Wipe {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: Option<UserId>,
-    },
-    /// What there is to be tested; answered with [`DrillStart`], or with the code of what is wrong.
-    DrillStart {
-        /// Of which deployment.
-        origin: Origin,
-    },
-    /// Test the backup: with what the person opened, else with GnuPG. Answered with [`Drill`], or with the code of what was
-    /// wrong before there was anything to compare.
-    Drill {
-        /// Of which deployment.
-        origin: Origin,
-        /// The text. Sent within the extension only.
-        given: Option<Typed>,
-    },
-    /// The people about whom something was decided lately; answered with a list of [`crate::pins::DecidedView`].
-    Decided {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account there.
-        account: UserId,
-    },
-    /// The log of what happened to people's keys, for the person to keep; answered with its text.
-    Evidence {
-        /// On which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: UserId,
-    },
-    /// The person wants GnuPG to open the sealed recovery; the next [`PageRequest::Retry`] has it do so, or, where the
-    /// browser starts the extension anew for that, the next run. Answered with [`Status`].
-    WishGnupg {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: UserId,
-    },
-    /// The account's identity was recognised, or not; answered with [`Status`].
-    Believe {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account there.
-        account: UserId,
-        /// The master key the person saw the security code of.
-        master_key: PublicKey,
-        /// Yes or no.
-        accept: bool,
-    },
-    /// The person read what a compromise means; answered with [`Status`].
-    CompromiseRead {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: UserId,
-    },
-    /// The person read what is wrong with what the browsers share; answered with [`Status`].
-    SharedRead {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account.
-        account: UserId,
-    },
-    /// Try again now; answered with [`Status`].
-    Retry {
-        /// Of which deployment.
-        origin: Origin,
-    },
-    /// The person decided about somebody whose keys are not as they were; answered with [`Status`].
-    Decide {
-        /// Of which deployment.
-        origin: Origin,
-        /// Of which account there.
-        account: UserId,
-        /// About whom.
-        peer: UserId,
-        /// What.
-        decision: Box<Decision>,
-    },
-    /// The policy of the options page; answered with the JSON document or `null`.
-    OwnPolicy,
-    /// Save the policy of the options page; answered with `null`, or with `[code, path, expected]` where it is refused.
-    SaveOwnPolicy {
-        /// The document.
-        policy: serde_json::Value,
-    },
 }
 
 #[cfg(test)]
