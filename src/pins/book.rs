@@ -26,6 +26,7 @@ use crate::{
     identity::{PublicKey, Signatures},
     policy::{FirstContact, Pins},
     time::UnixMillis,
+    versioned,
 };
 
 /// How many people of an answer are looked up that nobody asked for.
@@ -59,14 +60,10 @@ pub struct Book {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "version")]
-enum SavedOpen {
-    #[serde(rename = "1")]
-    V1 {
-        people: BTreeSet<UserId>,
-        #[serde(default)]
-        outdated: bool,
-    },
+struct SavedOpen {
+    people: BTreeSet<UserId>,
+    #[serde(default)]
+    outdated: bool,
 }
 
 impl Book {
@@ -78,11 +75,11 @@ impl Book {
         let keys = vec![Log::store_key(origin, owner), open_key(origin, owner), newcomers::store_key(origin, owner)];
         let [log, open, rooms] = <[_; 3]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
         let log = Log::parse(&log.unwrap_or_default());
-        let (open, outdated, whole) = match open.map(|text| serde_json::from_str(&text)) {
+        let (open, outdated, whole) = match open.map(|text| versioned::read(&text)) {
             None => (BTreeSet::new(), false, true),
-            Some(Ok(SavedOpen::V1 { people, outdated })) => (people, outdated, true),
+            Some(Some(SavedOpen { people, outdated })) => (people, outdated, true),
             // It can be made anew, from everybody's records.
-            Some(Err(_)) => (log.people().cloned().collect(), true, false),
+            Some(None) => (log.people().cloned().collect(), true, false),
         };
         let rooms = newcomers::parse_rooms(rooms.as_deref());
         let (origin, owner) = (origin.clone(), owner.clone());
@@ -425,8 +422,8 @@ impl Book {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let open = SavedOpen::V1 { people: self.open.clone(), outdated: self.outdated };
-        let open = serde_json::to_string(&open).map_err(|_| RecordError::Unreadable)?;
+        let open = SavedOpen { people: self.open.clone(), outdated: self.outdated };
+        let open = versioned::write(&open).ok_or(RecordError::Unreadable)?;
         let mut texts = vec![
             (Log::store_key(&self.origin, &self.owner), self.log.to_text()),
             (open_key(&self.origin, &self.owner), open),

@@ -8,7 +8,8 @@ use std::{
     ops::Range,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -33,7 +34,7 @@ const CROWD: usize = 256;
 pub const MAX_OF_ONE: usize = 128;
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// Something was seen.
@@ -61,6 +62,7 @@ pub enum What {
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Entry {
     /// Its number, from 1.
     pub number: u64,
@@ -90,10 +92,49 @@ pub(super) struct Gone {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Value")]
 pub(super) enum Content {
     Entry(Entry),
     Gone { gone: Gone },
+}
+
+impl TryFrom<Value> for Entry {
+    type Error = &'static str;
+
+    fn try_from(line: Value) -> Result<Self, Self::Error> {
+        read(line).ok_or("no entry")
+    }
+}
+
+impl TryFrom<Value> for Content {
+    type Error = &'static str;
+
+    fn try_from(mut line: Value) -> Result<Self, Self::Error> {
+        match line.as_object_mut().and_then(|line| line.remove("gone")) {
+            Some(gone) => serde_json::from_value(gone).map(|gone| Self::Gone { gone }).map_err(|_| "no entry"),
+            None => Entry::try_from(line).map(Self::Entry),
+        }
+    }
+}
+
+/// Reads an entry: what happened has its fields beside the others.
+fn read(line: Value) -> Option<Entry> {
+    fn take<T: DeserializeOwned>(line: &mut Map<String, Value>, name: &str) -> Option<T> {
+        serde_json::from_value(line.remove(name).unwrap_or_default()).ok()
+    }
+    let Value::Object(mut line) = line else { return None };
+    let (number, at) = (take(&mut line, "number")?, take(&mut line, "at")?);
+    let (peer, previous) = (take(&mut line, "peer")?, take(&mut line, "previous")?);
+    let event: String = take(&mut line, "event")?;
+    let what = match &*event {
+        "seen" => What::Seen(serde_json::from_value(line.into()).ok()?),
+        "decided" => What::Decided(serde_json::from_value(line.into()).ok()?),
+        "elsewhere" => What::Elsewhere { decided: take(&mut line, "decided")?, sight: take(&mut line, "sight")? },
+        "withheld" => What::Withheld { devices: take(&mut line, "devices")? },
+        "released" => What::Released { devices: take(&mut line, "devices")? },
+        _ => return None,
+    };
+    Some(Entry { number, at, peer, what, previous })
 }
 
 #[derive(Debug, Clone)]

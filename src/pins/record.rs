@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     device::{AgreementKey, DeviceKeyPair},
@@ -43,12 +44,22 @@ pub enum Standing {
 
 /// A change that was not accepted, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Change {
     /// What changed.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// When that was seen.
     pub at: UnixMillis,
+}
+
+impl TryFrom<Value> for Change {
+    type Error = serde_json::Error;
+
+    fn try_from(mut change: Value) -> Result<Self, Self::Error> {
+        let at = change.as_object_mut().and_then(|change| change.remove("at")).unwrap_or_default();
+        Ok(Self { at: serde_json::from_value(at)?, verdict: serde_json::from_value(change)? })
+    }
 }
 
 /// One device.
