@@ -1,10 +1,12 @@
 //! A wipe: afterwards neither what is left here nor what the homeserver has opens anything, nor both together.
 
 use keystead_core::{
+    bootstrap::record::VaultKey,
+    effect::{Answer, Effect, VaultCommand},
     error::Code,
-    recovery::sealed,
+    recovery::{RecoveryKey, WrappedRecoveryKey, sealed},
     restore::Way,
-    secret::SecretText,
+    secret::{SecretBytes, SecretText},
     status::{Question, State},
 };
 
@@ -86,4 +88,46 @@ async fn a_session_that_goes_on_is_left_alone_and_the_next_one_opens_the_sealed_
     let outcome = account.restore(&world, Way::Given(opened)).await;
     assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
     account.is_whole(&world).await.unwrap();
+}
+
+/// Opens the recovery key with what the vault has and a copy that it wrapped.
+async fn opens(account: &Account, key: &VaultKey, wrapped: &WrappedRecoveryKey) -> bool {
+    let derive = VaultCommand::Derive { id: key.id.clone(), wrapped: wrapped.clone(), info: String::new() };
+    match account.drive(|io| async move { io.ask(Effect::Vault(derive)).await }).await {
+        Ok(Answer::Derived(derived)) => key.description.verify(&derived).is_ok(),
+        _ => false,
+    }
+}
+
+#[tokio::test]
+async fn it_takes_the_disk_and_the_homeserver_s_documents_together_and_after_a_wipe_not_even_both_are_enough() {
+    let world = World::start().await;
+    let account = set_up(&world).await;
+    let key = account.record().await.keys[0].clone();
+    // The person has left, and the policy keeps what is on the disk.
+    let account = account.again(&world, true).await;
+    let disk = account.record().await.to_text().unwrap();
+    let entry = account.data(&world).await[sealed::ACCOUNT_DATA]["keys"][key.id.as_str()].take();
+    let copies = entry["wrapped"].as_object().unwrap().values().cloned();
+    let copies: Vec<WrappedRecoveryKey> = copies.map(|copy| serde_json::from_value(copy).unwrap()).collect();
+    let [copy] = copies.as_slice() else { panic!("{} copies", copies.len()) };
+
+    assert!(opens(&account, &key, copy).await, "with both halves");
+    // The disk: wrapping keys, and nothing that they wrapped.
+    assert!(!account.held().await.is_empty());
+    assert!(
+        !disk.contains(entry["wrapped"].as_object().unwrap().values().next().unwrap()["ciphertext"].as_str().unwrap())
+    );
+    assert!(account.record().await.keys.iter().all(|key| key.wrapped.is_none()), "a copy is on the disk");
+    // The documents, with a vault that has nothing, and with one that has a wrapping key of its own under the same name.
+    let elsewhere = account.elsewhere(&world).await;
+    assert!(!opens(&elsewhere, &key, copy).await, "the homeserver's documents alone");
+    let other = RecoveryKey::from_bytes(SecretBytes::new([7; 32]));
+    let admit = VaultCommand::Admit { id: key.id.clone(), key: other };
+    let admitted = elsewhere.drive(|io| async move { io.ask(Effect::Vault(admit)).await }).await;
+    assert!(matches!(admitted, Ok(Answer::Wrapped(_))));
+    assert!(!opens(&elsewhere, &key, copy).await, "with another browser's wrapping key");
+
+    account.wipe(None).await.unwrap().unwrap();
+    assert!(!opens(&account, &key, copy).await, "both, after a wipe");
 }

@@ -85,8 +85,7 @@ pub(crate) fn bench(wanted: &Wanted) -> Result<()> {
         None => cargo.env_remove("KEYSTEAD_BROWSER"),
     };
     cargo.env_remove("KEYSTEAD_DIST").env_remove("KEYSTEAD_ELEMENT_WEB");
-    // Only there is a real Element Web worth its time.
-    if let (Some(folder), [Bench::Load]) = (&wanted.element_web, &*wanted.benches) {
+    if let Some(folder) = &wanted.element_web {
         cargo.env("KEYSTEAD_ELEMENT_WEB", folder.canonicalize()?);
     }
     run::loud(cargo.current_dir(paths::root()))

@@ -80,7 +80,7 @@ enum Task {
         /// Only in this browser.
         #[arg(long)]
         browser: Option<Browser>,
-        /// The folder of an Element Web release for `manifest`, instead of a made-up one.
+        /// Measure on this real Element Web build, and list its files in `manifest`, instead of the host page's and made-up ones.
         #[arg(long, value_name = "DIR")]
         element_web: Option<PathBuf>,
     },

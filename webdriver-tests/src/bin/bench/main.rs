@@ -10,6 +10,7 @@ mod figure;
 mod gnupg_host;
 mod load;
 mod manifest;
+mod memory;
 mod own_page;
 mod pins;
 mod requests;
