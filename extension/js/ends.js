@@ -13,12 +13,13 @@ export const begun = (requestId) => {
 };
 export const forget = (requestId) => ends.delete(requestId);
 
-export const ended = (requestId) =>
+// Where the browser does not say so, it is `otherwise`.
+export const ended = (requestId, otherwise) =>
   new Promise((resolve) => {
     const known = ends.get(requestId);
     if (known !== undefined) return resolve(known);
     ends.set(requestId, resolve);
-    setTimeout(resolve, LONGEST_END, true);
+    setTimeout(resolve, LONGEST_END, otherwise);
   });
 
 const settle = ({ requestId }, whole) => {

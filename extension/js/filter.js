@@ -36,7 +36,10 @@ const judge = async (filter, details, parts, enforced) => {
   const verdict = await core.judge(tell(details, status), hash, read);
   // What has no answer was never served; what is an error is not used, but for documents.
   const isAnswer = FRAMES.includes(type) || ((status > 0 || body.length > 0) && status < 400);
-  const over = verdict.refused && isAnswer && ended(requestId);
+  // Nothing at all of what there was to be: whoever asked for it has gone.
+  const promised = Number(headers.find(({ name }) => /^content-length$/i.test(name))?.value ?? 0);
+  const isGone = body.length === 0 && promised > 0;
+  const over = verdict.refused && isAnswer && !isGone && ended(requestId, body.length > 0);
   if (enforced) {
     if (verdict.pass) filter.write(verdict.instead === undefined ? body : new TextEncoder().encode(verdict.instead));
     else if (type === "script") filter.write(NO_SCRIPT);
