@@ -1,6 +1,6 @@
 // Part of the background, for browsers in which an extension can hold back what was served until it has judged it (Firefox).
 // Nothing goes on before the verdict, and whatever goes wrong on the way to it ends the request.
-import { begun, completed, ended, failed, forget } from "./ends.js";
+import { BROKEN, UNREADABLE, WHOLE, begun, completed, ended, failed, forget } from "./ends.js";
 import { isKnown, modeOf, purged, wasOn } from "./guard.js";
 
 const api = globalThis.browser ?? chrome;
@@ -36,20 +36,19 @@ const judge = async (filter, details, parts, enforced) => {
   const verdict = await core.judge(tell(details, status), hash, read);
   // What has no answer was never served; what is an error is not used, but for documents.
   const isAnswer = FRAMES.includes(type) || ((status > 0 || body.length > 0) && status < 400);
-  // Nothing at all of what there was to be: whoever asked for it has gone.
-  const promised = Number(headers.find(({ name }) => /^content-length$/i.test(name))?.value ?? 0);
-  const isGone = body.length === 0 && promised > 0;
-  const over = verdict.refused && isAnswer && !isGone && ended(requestId, body.length > 0);
+  const over = verdict.refused && isAnswer && ended(requestId);
   if (enforced) {
     if (verdict.pass) filter.write(verdict.instead === undefined ? body : new TextEncoder().encode(verdict.instead));
     else if (type === "script") filter.write(NO_SCRIPT);
   }
   filter.close();
   answers.delete(requestId);
-  const isWhole = over && (await over);
+  const end = over && (await over);
   forget(requestId);
-  // What was broken off is no other file.
-  if (!isWhole) return;
+  // What was broken off is no other file, nor is that of which nothing came: whoever asked for it has gone.
+  const promised = Number(headers.find(({ name }) => /^content-length$/i.test(name))?.value ?? 0);
+  const isWhole = body.length > 0 ? end !== BROKEN : end === WHOLE && !(promised > 0);
+  if (!over || !(isWhole || end === UNREADABLE)) return;
   await core.note_refused(tell(details, status), hash, read);
   await core.keep_evidence(url, headers, body);
 };
