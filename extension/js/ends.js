@@ -1,14 +1,10 @@
-// Part of the background (Firefox). How a request came to its end: the browser tells of a body that was broken off as of one
-// that is whole. It may say so before the body is judged, or never.
-export const WHOLE = "whole";
-export const BROKEN = "broken";
-// What says that it is packed, and is not, was served so.
-export const UNREADABLE = "unreadable";
-const NOT_PACKED = "NS_ERROR_INVALID_CONTENT_ENCODING";
+// Part of the background (Firefox). Whether a request came to its end: the browser tells of a body that was broken off as of
+// one that is whole. It may say so before the body is judged. What says that it is packed, and is not, was served so.
+const UNREADABLE = "NS_ERROR_INVALID_CONTENT_ENCODING";
 const LONGEST_END = 5000;
 const MOST_OPEN = 1000;
 
-// Nothing yet, how it ended, or who waits to hear it.
+// Nothing yet, whether it was whole, or who waits to hear it.
 const ends = new Map();
 
 export const begun = (requestId) => {
@@ -17,20 +13,26 @@ export const begun = (requestId) => {
 };
 export const forget = (requestId) => ends.delete(requestId);
 
-// Nothing, where the browser does not say so.
 export const ended = (requestId) =>
   new Promise((resolve) => {
     const known = ends.get(requestId);
     if (known !== undefined) return resolve(known);
     ends.set(requestId, resolve);
-    setTimeout(resolve, LONGEST_END);
+    setTimeout(resolve, LONGEST_END, true);
   });
 
-const settle = ({ requestId }, how) => {
+const settle = ({ requestId }, whole) => {
   if (!ends.has(requestId)) return;
   const waiting = ends.get(requestId);
-  if (typeof waiting === "function") waiting(how);
-  else ends.set(requestId, how);
+  if (typeof waiting === "function") waiting(whole);
+  else ends.set(requestId, whole);
 };
-export const completed = (details) => settle(details, WHOLE);
-export const failed = (details) => settle(details, details.error === NOT_PACKED ? UNREADABLE : BROKEN);
+export const completed = (details) => settle(details, true);
+export const failed = (details) => settle(details, details.error === UNREADABLE);
+
+// The documents that tabs have begun, as they are counted: what is on its way to the one before is given up without a word.
+const begunIn = new Map();
+export const begins = ({ type, tabId }) => {
+  if (type === "main_frame") begunIn.set(tabId, documentOf(tabId) + 1);
+};
+export const documentOf = (tabId) => begunIn.get(tabId) ?? 0;

@@ -1,6 +1,6 @@
 // Part of the background, for browsers in which an extension can hold back what was served until it has judged it (Firefox).
 // Nothing goes on before the verdict, and whatever goes wrong on the way to it ends the request.
-import { BROKEN, UNREADABLE, WHOLE, begun, completed, ended, failed, forget } from "./ends.js";
+import { begins, begun, completed, documentOf, ended, failed, forget } from "./ends.js";
 import { isKnown, modeOf, purged, wasOn } from "./guard.js";
 
 const api = globalThis.browser ?? chrome;
@@ -26,7 +26,7 @@ export const expect = (all) => {
 const answers = new Map();
 const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0) => ({ url, type, tabId, frameId, parentFrameId, status });
 
-const judge = async (filter, details, parts, enforced) => {
+const judge = async (filter, details, parts, enforced, asker) => {
   const { url, type, requestId } = details;
   const core = await background();
   const body = new Uint8Array(await new Blob(parts).arrayBuffer());
@@ -43,17 +43,16 @@ const judge = async (filter, details, parts, enforced) => {
   }
   filter.close();
   answers.delete(requestId);
-  const end = over && (await over);
+  const isWhole = over && (await over);
   forget(requestId);
-  // What was broken off is no other file, nor is that of which nothing came: whoever asked for it has gone.
-  const promised = Number(headers.find(({ name }) => /^content-length$/i.test(name))?.value ?? 0);
-  const isWhole = body.length > 0 ? end !== BROKEN : end === WHOLE && !(promised > 0);
-  if (!over || !(isWhole || end === UNREADABLE)) return;
+  // What was broken off is no other file; nor is that of which nothing came, and whose document has gone.
+  if (!isWhole || (body.length === 0 && documentOf(details.tabId) !== asker)) return;
   await core.note_refused(tell(details, status), hash, read);
   await core.keep_evidence(url, headers, body);
 };
 
 const hold = async (details, enforced) => {
+  const asker = documentOf(details.tabId);
   const core = await background();
   if (enforced && details.type === "main_frame") await purged(new URL(details.url).origin);
   if (!(await core.is_judged(tell(details)))) return {};
@@ -67,7 +66,7 @@ const hold = async (details, enforced) => {
     if (!enforced) filter.write(data);
   };
   // Closed without a word written, it is an empty answer.
-  filter.onstop = () => judge(filter, details, parts, enforced).catch(() => filter.close());
+  filter.onstop = () => judge(filter, details, parts, enforced, asker).catch(() => filter.close());
   return {};
 };
 
@@ -75,10 +74,14 @@ const hold = async (details, enforced) => {
 const isOwn = ({ originUrl, type }) => !FRAMES.includes(type) && Boolean(originUrl?.startsWith(OWN));
 
 const before = (details) => {
+  begins(details);
+  return asked(details);
+};
+const asked = (details) => {
   if (isOwn(details)) return {};
   if (!isKnown()) {
     return background().then(
-      () => before(details),
+      () => asked(details),
       () => ({ cancel: wasOn() }),
     );
   }

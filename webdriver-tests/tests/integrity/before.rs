@@ -1,6 +1,8 @@
 //! What the host left in the browser before anybody looked: a service worker that makes up what it likes, and files in the
 //! browser's cache.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use keystead_testbed::{Action, Answer, Asked, Rule};
 use keystead_webdriver_tests::rows::Rows;
@@ -22,6 +24,9 @@ self.addEventListener("fetch", (event) => {
   else if (destination === "script") made("text/javascript", "PAYLOAD");
 });
 "#;
+
+/// Nothing is reported any more that ran before this.
+const SETTLED: Duration = Duration::from_secs(1);
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add(kind, "what the host left in the browser before does not run", left(company, kind));
@@ -55,6 +60,14 @@ async fn left(company: &Company, kind: BrowserKind) -> Result<()> {
     let title = browser.session().title().await?;
     ensure!(title == "made up" && guarded.ran().len() >= 2, "the service worker does not serve the page: {title:?}");
 
+    // What has run reports home when the page that it ran in has gone, too.
+    browser.session().goto("about:blank").await?;
+    let settled = async || {
+        let ran = guarded.ran().len();
+        tokio::time::sleep(SETTLED).await;
+        Ok((guarded.ran().len() == ran).then_some(()))
+    };
+    until("nothing more to be reported", PATIENCE, settled).await?;
     guarded.behave();
     drop(guarded.host.take_requests());
     browser.restart_with(guarded.policy(company, "enforce")).await?;
