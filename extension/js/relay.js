@@ -92,8 +92,11 @@
       if (message?.tell === "session") running = true;
       if (message) background?.postMessage(message);
     } catch {
-      // A message that is too long for the browser stops nobody.
-      if (!api.runtime?.id) stopped();
+      if (!api.runtime?.id) return stopped();
+      // A port that has ended while the page was kept aside, or a message that is too long: neither stops anybody.
+      background = undefined;
+      hook({ do: "lost" });
+      setTimeout(() => send(), pause);
     }
   };
 

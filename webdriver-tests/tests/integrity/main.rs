@@ -34,10 +34,10 @@ async fn main() -> ExitCode {
         keys::add(company, kind, rows);
         opened::add(company, kind, rows);
         before::add(company, kind, rows);
+        everyday::add(company, kind, rows);
         releases::add(company, kind, rows);
         report::add(company, kind, rows);
         served::add(company, kind, rows);
-        everyday::add(company, kind, rows);
     })
     .await
 }
