@@ -1,6 +1,6 @@
 //! Where the policy comes from, and what follows from it for the browser: in which pages the content scripts run.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use futures_util::future::join;
 use keystead_core::{
@@ -13,6 +13,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::{
     adapter::{
+        clock,
         database::Database,
         later,
         webextension::{self, Tab},
@@ -23,6 +24,10 @@ use crate::{
 
 const LAST_GOOD: &str = "policy|last_good";
 const OWN: &str = "policy|own";
+
+/// How often, and after which pause, a tab is told that its page is older than this version.
+const TOLD: usize = 10;
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the browser says of the policy.
 pub(crate) struct Given {
@@ -105,7 +110,11 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
 /// were registered, or before this version, have no hook that we could speak to, and a hook must run before the page's own
 /// scripts: they say so, and are loaded again, once, where the person loses nothing by it.
 async fn open_before(tab: Tab) {
-    if !webextension::wake(tab.id).await {
-        webextension::tell_outdated(tab.id).await;
+    // A tab that is just going elsewhere cannot be told; what it shows then may be older as well.
+    for _ in 0..TOLD {
+        if webextension::wake(tab.id).await || webextension::tell_outdated(tab.id).await {
+            return;
+        }
+        clock::sleep(TELL_AGAIN).await;
     }
 }

@@ -197,10 +197,11 @@ pub(crate) async fn wake(tab: u32) -> bool {
     tabs_send(tab.into(), &to_js(&serde_json::json!({ "wake": true }))).await.is_ok_and(|here| here.is_truthy())
 }
 
-/// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it.
-pub(crate) async fn tell_outdated(tab: u32) {
+/// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it; says whether
+/// the browser took that to the page.
+pub(crate) async fn tell_outdated(tab: u32) -> bool {
     let files = ["js/notice-style.js", "js/busy.js", "js/outdated.js"];
-    let _ = execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await;
+    execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await.is_ok()
 }
 
 /// Notes something for as long as the browser runs; says whether it is news.
