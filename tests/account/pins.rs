@@ -169,12 +169,17 @@ async fn store_key(account: &Account, world: &World) -> String {
     entry.decrypt(&key.derive_keys(KEY)).unwrap().expose("to compare").to_owned()
 }
 
+/// Ann, whose recovery key is sealed to an escrow certificate as well, under a policy that pins; and Bob.
+async fn with_escrow(world: &World) -> (Account, Account) {
+    world.set_policy("pins", Some(json!({})));
+    world.set_policy("escrow", Some(escrow(world, "escrow").await.1));
+    (set_up(world).await, world.hire().await)
+}
+
 #[tokio::test]
 async fn after_a_compromise_the_key_of_the_store_stays_behind() {
     let world = World::start().await;
-    world.set_policy("pins", Some(json!({})));
-    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
-    let (ann, bob) = (set_up(&world).await, world.hire().await);
+    let (ann, bob) = with_escrow(&world).await;
     let mut here = Pinned::open(&ann).await;
     here.asks_for(bob.user()).await;
     here.shares().await;
@@ -198,9 +203,7 @@ async fn after_a_compromise_the_key_of_the_store_stays_behind() {
 #[tokio::test]
 async fn a_rotation_that_turns_out_to_be_after_a_compromise_begins_anew() {
     let world = World::start().await;
-    world.set_policy("pins", Some(json!({})));
-    world.set_policy("escrow", Some(escrow(&world, "escrow").await.1));
-    let (ann, bob) = (set_up(&world).await, world.hire().await);
+    let (ann, bob) = with_escrow(&world).await;
     let mut here = Pinned::open(&ann).await;
     here.asks_for(bob.user()).await;
     here.shares().await;
