@@ -57,6 +57,8 @@ pub struct Book {
     /// Whoever had the keys that rooms use now is not all to have the next: the client has to make new ones.
     pub(super) outdated: bool,
     changed: BTreeSet<UserId>,
+    /// How often something of it has changed.
+    pub(super) revision: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +100,7 @@ impl Book {
             heard,
             outdated,
             changed,
+            revision: 0,
         };
         let people: Vec<_> = book.open.iter().cloned().chain([book.owner.clone()]).collect();
         book.load(io, people.iter()).await?;
@@ -128,8 +131,13 @@ impl Book {
             record.demote();
         }
         record.answer.clear();
-        self.changed.insert(owner);
+        self.touch(&owner);
         self.save(io).await
+    }
+
+    /// The same, where nothing is known of it yet: a proven identity is looked for again whenever something is taken in.
+    pub(super) async fn prove_owner_once(&mut self, io: &Io) -> Result<(), RecordError> {
+        if self.proven.is_some() { Ok(()) } else { self.prove_owner(io).await }
     }
 
     /// The owner's pinned identity, where that is more than the homeserver's word.
@@ -325,6 +333,13 @@ impl Book {
     /// Notes that a record is not as it was saved.
     pub(super) fn touch(&mut self, user: &UserId) {
         self.changed.insert(user.clone());
+        self.revision += 1;
+    }
+
+    /// A number that is another whenever something of it has changed that may show, or may hold something back.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Which deployment it is for.
@@ -413,7 +428,7 @@ impl Book {
         } else {
             self.open.insert(user.clone())
         };
-        self.changed.insert(user.clone());
+        self.touch(user);
         Ok(())
     }
 
