@@ -19,7 +19,7 @@
 //!   confirmed with the homeserver, or because the person asks for it; once per secret, within the same time, and noted in
 //!   the log.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +55,9 @@ const OWN: &str = "io.keystead.";
 /// How long after a login a restore may begin by itself, and how long after its beginning secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
 
+/// How long what was seen of an account holds for a client that asks again: it read what it goes by earlier still.
+const LATELY: Duration = Duration::from_secs(1);
+
 /// A session that the homeserver confirmed.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -64,6 +67,26 @@ pub struct Session {
     pub user_id: UserId,
     /// Its device.
     pub device_id: DeviceId,
+    lately: Lately,
+}
+
+impl Session {
+    /// The session of a device.
+    #[must_use]
+    pub fn new(origin: Origin, user_id: UserId, device_id: DeviceId) -> Self {
+        Self { origin, user_id, device_id, lately: Lately::default() }
+    }
+}
+
+/// When the account was last seen without an identity. A client that comes up asks for three seeds one after the other,
+/// and a person waits for it.
+#[derive(Debug, Clone, Default)]
+struct Lately(Rc<Cell<Option<UnixMillis>>>);
+
+impl Lately {
+    fn is_unpublished(&self, now: UnixMillis) -> bool {
+        self.0.get().is_some_and(|at| at <= now && now.since(at) <= LATELY)
+    }
 }
 
 /// What the page hook is told.
@@ -215,7 +238,7 @@ pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     let Some(key) = readable_key(io, &homeserver, session).await? else {
-        return Ok(if reads_nothing(&homeserver, session, name).await? {
+        return Ok(if reads_nothing(io, &homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
         } else {
             Answer::Own
@@ -262,8 +285,9 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
 
 /// Would the client read nothing for a cross-signing seed although an identity is published? It would then make a new one
 /// and put it over the old.
-async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
-    if !SEEDS.contains(&name) {
+async fn reads_nothing(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
+    let now = io.now();
+    if !SEEDS.contains(&name) || session.lately.is_unpublished(now) {
         return Ok(false);
     }
     let user = &session.user_id;
@@ -273,6 +297,7 @@ async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &st
     };
     let document: Option<SecretDocument> = account_data::read_get(document)?;
     let published = PublishedIdentity::read(&keys::read_query(keys)?, user)?.is_some();
+    session.lately.0.set((!published).then_some(now));
     Ok(published && document.is_none_or(|document| document.key_ids().next().is_none()))
 }
 
@@ -386,11 +411,8 @@ mod tests {
     use crate::effect::{Run, Step};
 
     fn session() -> Session {
-        Session {
-            origin: Origin::parse("https://chat.example.org").unwrap(),
-            user_id: UserId::parse("@ann:a").unwrap(),
-            device_id: DeviceId::parse("DEVICE").unwrap(),
-        }
+        let origin = Origin::parse("https://chat.example.org").unwrap();
+        Session::new(origin, UserId::parse("@ann:a").unwrap(), DeviceId::parse("DEVICE").unwrap())
     }
 
     /// Refused before anything is asked of anybody.
