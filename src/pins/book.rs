@@ -74,9 +74,9 @@ impl Book {
     /// # Errors
     /// [`RecordError`]
     pub async fn open(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
-        let keys = vec![Log::store_key(origin, owner), open_key(origin, owner), newcomers::store_key(origin, owner)];
-        let [log, open, rooms] = <[_; 3]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
-        let log = Log::parse(&log.unwrap_or_default());
+        let log = Log::load(io, origin, owner).await?;
+        let keys = vec![open_key(origin, owner), newcomers::store_key(origin, owner)];
+        let [open, rooms] = <[_; 2]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
         let (open, outdated, whole) = match open.map(|text| versioned::read(&text)) {
             None => (BTreeSet::new(), false, true),
             Some(Some(SavedOpen { people, outdated })) => (people, outdated, true),
@@ -439,10 +439,8 @@ impl Book {
         }
         let open = SavedOpen { people: self.open.clone(), outdated: self.outdated };
         let open = versioned::write(&open).ok_or(RecordError::Unreadable)?;
-        let mut texts = vec![
-            (Log::store_key(&self.origin, &self.owner), self.log.to_text()),
-            (open_key(&self.origin, &self.owner), open),
-        ];
+        let mut texts = self.log.unsaved(&self.origin, &self.owner);
+        texts.push((open_key(&self.origin, &self.owner), open));
         for user in &self.changed {
             let Some(record) = self.records.get(user) else { continue };
             texts.push((PeerRecord::store_key(&self.origin, &self.owner, user), record.to_text()?));
@@ -450,6 +448,7 @@ impl Book {
         match io.ask(Effect::Store(StoreCommand::PutAll(texts))).await {
             Answer::Done => {
                 self.changed.clear();
+                self.log.is_saved();
                 Ok(())
             }
             _ => Err(RecordError::Store),
