@@ -235,9 +235,39 @@ pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
     Answer::of(try_get(&io, session, name).await)
 }
 
+/// What of the account decides whether the client is given a secret, read at once: a person waits for four of them.
+struct Looked {
+    key: VaultKey,
+    published: Published,
+    document: Option<SecretDocument>,
+}
+
+/// `None` where no key of ours, nor one that the person lent us, is the default key.
+async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<Option<Looked>, Stop> {
+    let user = &session.user_id;
+    let mut held = held_keys(io, session, Place::Default).await?;
+    held.extend(held_keys(io, session, Place::Lent).await?);
+    if held.is_empty() {
+        return Ok(None);
+    }
+    let mut requests = vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name)];
+    requests.extend(prove::published_requests(user));
+    let responses = homeserver.send_all(requests).await?;
+    let [default_key, document, keys, backup] = responses.as_slice() else {
+        return Err(Stop { code: Code::NetAnswer, not_before: None });
+    };
+    let default_key = look::read_default_key(default_key)?;
+    let Some(key) = held.into_iter().find(|key| Some(key.id.as_str()) == default_key.as_deref()) else {
+        return Ok(None);
+    };
+    let published = Published::of(keys, backup, user)?;
+    Ok(Some(Looked { key, published, document: account_data::read_get(document)? }))
+}
+
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
-    let Some(key) = readable_key(io, &homeserver, session).await? else {
+    // The restore has opened all of them; what the server gives now must be the same still.
+    let Some(Looked { key, published, document }) = look_for(io, &homeserver, session, name).await? else {
         return Ok(if reads_nothing(io, &homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
         } else {
@@ -245,7 +275,6 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
         });
     };
     let mut record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
-    let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
     // Secrets of an identity that this browser does not know as the account's would be the server's.
     if record.master_key.as_ref() != Some(published.identity.master()) {
         return Ok(Answer::Refused(Code::RecIdentity));
@@ -268,9 +297,6 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     }
     let given = Event::SecretGiven { name: name.to_owned(), device_id: session.device_id.clone() };
     events::note(io, &session.origin, &session.user_id, given).await?;
-    // The restore has opened all of them; what the server gives now must be the same still.
-    let response = homeserver.send(account_data::get(&session.user_id, name)).await?;
-    let document: Option<SecretDocument> = account_data::read_get(&response)?;
     let Some(entry) = document.and_then(|d| d.entry(&key.id).ok().flatten()) else {
         return Ok(Answer::Refused(Code::RecSecretMissing));
     };
@@ -359,24 +385,7 @@ pub(crate) struct Aside {
 /// The vault's current key, or the one that a rotation is just putting in its place: whichever is the account's default key
 /// right now, if the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    default_key(io, homeserver, session, Place::Default).await
-}
-
-/// The same; else the key that the person lent us, on the same conditions.
-async fn readable_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    match current_key(io, homeserver, session).await? {
-        Some(key) => Ok(Some(key)),
-        None => default_key(io, homeserver, session, Place::Lent).await,
-    }
-}
-
-async fn default_key(
-    io: &Io,
-    homeserver: &Homeserver<'_>,
-    session: &Session,
-    place: Place,
-) -> Result<Option<VaultKey>, Stop> {
-    let held = held_keys(io, session, place).await?;
+    let held = held_keys(io, session, Place::Default).await?;
     if held.is_empty() {
         return Ok(None);
     }

@@ -26,7 +26,7 @@ use crate::{
         End, Outcome, Scene, Setup, conclude,
         look::LookError,
         pause::{self, Flow},
-        prove::{self, SecretsProven},
+        prove::SecretsProven,
         record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
         switch::SwitchError,
     },
@@ -95,7 +95,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     }
     let opened = open::open(scene, &mut record, &found, way).await?;
     scene.show(progress, StepName::Prove).await;
-    let proven = prove::secrets(scene, opened.key(), &found.published).await?;
+    let proven = found.prove(scene, opened.key()).await?;
     let believed = believe::believe(scene, &mut record, &found).await?;
     scene.show(progress, StepName::Store).await;
     restore(scene, &mut record, &found, opened, proven, believed).await
