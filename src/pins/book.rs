@@ -158,7 +158,8 @@ impl Book {
     /// As [`Self::observe`].
     pub async fn hear(&mut self, io: &Io, pins: &Pins, answered: &Answered) -> Result<(), ObserveError> {
         let Answered { asked, answer, digest } = answered;
-        let (people, _) = self.take_in(io, pins, answer, &super::asked(asked), Contact::Plain).await?;
+        let text = answer.as_deref().ok_or_else(Malformed::whole)?;
+        let (people, _) = self.take_in(io, pins, text, &super::asked(asked), Contact::Plain).await?;
         if let (Some(digest), Some(people)) = (digest, people) {
             self.keep_in_mind(pins, digest, people);
         }

@@ -177,7 +177,7 @@ pub(super) async fn query(io: &Io, book: &mut Book, pins: &Pins, people: &BTreeS
             let of = batch.iter().cloned().collect();
             let observed = match String::from_utf8(response.body) {
                 Ok(text) => book.observe(io, pins, &text, &of, Contact::Ourselves).await,
-                Err(_) => Err(ObserveError::Malformed(Malformed::at(""))),
+                Err(_) => Err(ObserveError::Malformed(Malformed::whole())),
             };
             match observed {
                 Ok(_) => {}
