@@ -6,17 +6,18 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use keystead_testbed::{Action, Answer, KeyKind, KeySpec, Rule};
 use keystead_webdriver_tests::rows::{Rows, note};
-use keystead_webdriver_tests::{Browser, BrowserKind, Company, Deployment, Employee, PATIENCE, State, until};
+use keystead_webdriver_tests::{Browser, BrowserKind, Company, Deployment, Desk, Employee, PATIENCE, State, until};
 use reqwest::Method;
 use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, by_extension, met, one_in_force, set_up_under};
+use crate::scene::{Scene, by_extension, met, one_in_force, set_up_at};
 
 /// How long a homeserver that has enough asks to be left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(2);
@@ -37,7 +38,9 @@ enum Flow {
     Adopt,
 }
 
-const FLOWS: [Flow; 3] = [Flow::Adopt, Flow::Restore, Flow::Rotate];
+/// In this order: nobody is set up after an escrow certificate was revoked; and who opens what was restored is the
+/// homeserver's word, so that a rotation waits for a day there.
+const FLOWS: [Flow; 3] = [Flow::Adopt, Flow::Rotate, Flow::Restore];
 
 impl Flow {
     /// Requests of the extension that it consists of.
@@ -127,15 +130,15 @@ async fn interrupted(company: &Company, kind: BrowserKind) -> Result<()> {
         escrow.push((fingerprint, certificate));
     }
     let certificates: Vec<_> = escrow.iter().map(|(_, certificate)| certificate.clone()).collect();
-    let under = |policy: &mut Value| {
-        policy["restore"] = json!({ "retain_after_logout": "always" });
-        if !certificates.is_empty() {
-            policy["escrow"] = json!({ "certificates": certificates });
-        }
-    };
-    let (scene, browser) = set_up_under(company, kind, under).await?;
+    let desk = Rc::new(company.desk()?);
+    let mut policy = company.policy(&desk);
+    policy["restore"] = json!({ "retain_after_logout": "always" });
+    if !certificates.is_empty() {
+        policy["escrow"] = json!({ "certificates": certificates });
+    }
+    let browser = company.browser(kind, policy).await?;
     let escrow = escrow.into_iter().map(|(fingerprint, _)| fingerprint).collect();
-    let mut table = Table { company, scene, browser, escrow };
+    let mut table = Table { company, desk, browser, escrow, ann: None };
     let (rows, mut passed) = (all.len(), 0);
     for one in all {
         // Whoever sits down at a table where something failed would only fail too.
@@ -149,10 +152,12 @@ async fn interrupted(company: &Company, kind: BrowserKind) -> Result<()> {
 /// One browser, and one person after the other at it.
 struct Table<'c> {
     company: &'c Company,
-    scene: Scene,
+    desk: Rc<Desk>,
     browser: Browser,
     /// Who may open what is sealed beside the person, and is not revoked yet.
     escrow: Vec<String>,
+    /// Who is set up, once somebody is.
+    ann: Option<Rc<Scene>>,
 }
 
 impl Table<'_> {
@@ -164,8 +169,27 @@ impl Table<'_> {
         }
     }
 
+    /// Somebody who is set up, and logged in.
+    async fn ann(&mut self) -> Result<Rc<Scene>> {
+        if let Some(ann) = &self.ann {
+            return Ok(Rc::clone(ann));
+        }
+        self.stand_up().await?;
+        let ann = Rc::new(set_up_at(self.company, Rc::clone(&self.desk), &self.browser).await?);
+        self.ann = Some(Rc::clone(&ann));
+        Ok(ann)
+    }
+
+    /// Whoever is logged in logs out.
+    async fn stand_up(&self) -> Result<()> {
+        let status = self.browser.status().await?;
+        let somebody = status.deployments.iter().any(|deployment| deployment.account.is_some());
+        if somebody { self.browser.log_out().await } else { Ok(()) }
+    }
+
     async fn rotate(&mut self, one: &Interruption) -> Result<()> {
-        let (company, ann) = (self.company, self.scene.ann.clone());
+        let scene = self.ann().await?;
+        let (company, ann) = (self.company, scene.ann.clone());
         let (before, _) = company.sealed_recovery(&ann).await?;
         let revoked = self.escrow.pop().context("nobody is left")?;
         company.sks.add_key(&company.gpg.revoked(&revoked).await?).await?;
@@ -173,7 +197,7 @@ impl Table<'_> {
         for _ in 0..LOOKS {
             self.a_minute_later(&ann).await?;
             self.browser.tell(&self.retry()).await?;
-            if met(&self.scene.desk.homeserver, HELD, &self.browser, A_LOOK).await.is_ok() {
+            if met(&self.desk.homeserver, HELD, &self.browser, A_LOOK).await.is_ok() {
                 break;
             }
         }
@@ -184,32 +208,33 @@ impl Table<'_> {
         };
         let replaced = async || Ok(company.sealed_recovery(&ann).await?.0 != before);
         self.finish(&ann, renewed, replaced).await?;
-        self.one_in_force(&ann, &self.scene.certificate).await
+        self.one_in_force(&ann, &scene.certificate).await
     }
 
     async fn restore(&mut self, one: &Interruption) -> Result<()> {
-        let ann = self.scene.ann.clone();
+        let scene = self.ann().await?;
+        let ann = scene.ann.clone();
         let (before, _) = self.company.sealed_recovery(&ann).await?;
         self.browser.log_out().await?;
         self.lay(one);
-        self.browser.log_in(&self.scene.desk.element.url(), &ann.localpart, &ann.password).await?;
+        self.browser.log_in(&self.desk.element.url(), &ann.localpart, &ann.password).await?;
         self.interrupt(one).await?;
         let browser = &self.browser;
         let has_backup_key = async || browser.page_has_backup_key().await;
         self.finish(&ann, |_| true, has_backup_key).await?;
-        self.scene.is_whole(self.company, &self.browser).await?;
-        self.one_in_force(&ann, &self.scene.certificate).await?;
+        scene.is_whole(self.company, &self.browser).await?;
+        self.one_in_force(&ann, &scene.certificate).await?;
         ensure!(self.company.sealed_recovery(&ann).await?.0 == before, "the recovery key was replaced");
         Ok(())
     }
 
     async fn adopt(&mut self, one: &Interruption) -> Result<()> {
-        let (company, element) = (self.company, self.scene.desk.element.url());
+        let (company, element) = (self.company, self.desk.element.url());
         let (cat, certificate) = company.hire_with_key("cat", KeyKind::Ed25519).await?;
         let own = company.client("own-recovery", &cat, &json!({ "logout": true })).await?;
         let recovery_key = own["recoveryKey"].as_str().context("no recovery key")?;
         let identity = company.identity(&cat).await?;
-        self.browser.log_out().await?;
+        self.stand_up().await?;
         self.browser.log_in(&element, &cat.localpart, &cat.password).await?;
         self.browser.wait_for_state(State::Adopt, PATIENCE).await?;
         self.lay(one);
@@ -228,7 +253,7 @@ impl Table<'_> {
     }
 
     fn retry(&self) -> Value {
-        json!({ "ask": "retry", "origin": self.scene.desk.element.url() })
+        json!({ "ask": "retry", "origin": self.desk.element.url() })
     }
 
     async fn one_in_force(&self, who: &Employee, certificate: &str) -> Result<()> {
@@ -239,13 +264,13 @@ impl Table<'_> {
 
     /// A switch is looked at again a minute later; until then nothing else is begun.
     async fn a_minute_later(&self, who: &Employee) -> Result<()> {
-        let key = format!("account|{}|{}", self.scene.desk.element.url(), who.user_id);
+        let key = format!("account|{}|{}", self.desk.element.url(), who.user_id);
         self.browser.set_in_record(&key, &json!({ "settle_at": 1 })).await
     }
 
     /// Sees to it that the place is met.
     fn lay(&self, one: &Interruption) {
-        let desk = &self.scene.desk;
+        let desk = &self.desk;
         drop(desk.homeserver.take_requests());
         let action = match one.way {
             Way::Background | Way::Browser | Way::Network => Action::Stall,
@@ -267,8 +292,8 @@ impl Table<'_> {
 
     /// Waits for the place, and interrupts.
     async fn interrupt(&mut self, one: &Interruption) -> Result<()> {
-        met(&self.scene.desk.homeserver, HELD, &self.browser, PATIENCE).await?;
-        let element = self.scene.desk.element.url();
+        met(&self.desk.homeserver, HELD, &self.browser, PATIENCE).await?;
+        let element = self.desk.element.url();
         match one.way {
             Way::Background => self.browser.stop_background().await,
             Way::Browser => {
@@ -279,7 +304,7 @@ impl Table<'_> {
                 self.browser.open_after_crash(&element, stored).await
             }
             Way::Network => {
-                let desk = &self.scene.desk;
+                let desk = &self.desk;
                 desk.homeserver.cut();
                 desk.keyserver.cut();
                 let over = |seen: &Deployment| !matches!(seen.progress.state, State::Working);
@@ -306,7 +331,7 @@ impl Table<'_> {
             let again = requests.iter().skip(refused + 1).find(same)?;
             Some(again.at.duration_since(requests.get(refused)?.at))
         };
-        let after = until("another try", PATIENCE, async || Ok(of_this(self.scene.desk.homeserver.requests()))).await?;
+        let after = until("another try", PATIENCE, async || Ok(of_this(self.desk.homeserver.requests()))).await?;
         ensure!(after >= LEFT_ALONE, "asked again after {} ms", after.as_millis());
         Ok(())
     }

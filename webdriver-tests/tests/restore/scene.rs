@@ -1,5 +1,6 @@
 //! How rows begin, and how they look at what came of it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,7 +17,7 @@ pub(crate) struct Scene {
     pub(crate) ann: Employee,
     /// The fingerprint of the certificate.
     pub(crate) certificate: String,
-    pub(crate) desk: Desk,
+    pub(crate) desk: Rc<Desk>,
     pub(crate) room_id: String,
     pub(crate) words: &'static str,
     /// The account's published identity.
@@ -34,11 +35,17 @@ pub(crate) async fn set_up_under(
     kind: BrowserKind,
     change: impl FnOnce(&mut Value),
 ) -> Result<(Scene, Browser)> {
-    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
-    let desk = company.desk()?;
+    let desk = Rc::new(company.desk()?);
     let mut policy = company.policy(&desk);
     change(&mut policy);
     let browser = company.browser(kind, policy).await?;
+    let scene = set_up_at(company, desk, &browser).await?;
+    Ok((scene, browser))
+}
+
+/// Sets somebody up at a browser where nobody is logged in.
+pub(crate) async fn set_up_at(company: &Company, desk: Rc<Desk>, browser: &Browser) -> Result<Scene> {
+    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
 
@@ -55,7 +62,7 @@ pub(crate) async fn set_up_under(
     })
     .await?;
     let identity = company.identity(&ann).await?;
-    Ok((Scene { ann, certificate, desk, room_id, words, identity }, browser))
+    Ok(Scene { ann, certificate, desk, room_id, words, identity })
 }
 
 impl Scene {
