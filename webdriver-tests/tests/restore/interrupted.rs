@@ -208,6 +208,11 @@ impl Table<'_> {
         };
         let replaced = async || Ok(company.sealed_recovery(&ann).await?.0 != before);
         self.finish(&ann, renewed, replaced).await?;
+        // Nobody logs out before: Element warns of it.
+        until("the old message's key in the new backup", PATIENCE, async || {
+            Ok((company.backed_up_keys(&ann).await? > 0).then_some(()))
+        })
+        .await?;
         self.one_in_force(&ann, &scene.certificate).await
     }
 
