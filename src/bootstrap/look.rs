@@ -210,7 +210,7 @@ pub(crate) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> 
 }
 
 /// Asks the client once.
-async fn holds_secrets(scene: &Scene<'_>) -> Result<bool, End> {
+pub(crate) async fn holds_secrets(scene: &Scene<'_>) -> Result<bool, End> {
     match scene.io.ask(Effect::Page(PageCommand::Readiness)).await {
         Answer::Page(PageAnswer::Ready(Readiness { holds_secrets })) => Ok(holds_secrets),
         _ => Err(LookError::Page.into()),

@@ -5,7 +5,9 @@
 use super::{Way, find::Found, foreign, gnupg};
 use crate::{
     bootstrap::{
-        End, Scene, make, prove,
+        End, Scene,
+        look::LookError,
+        make, prove,
         record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
     },
     bridge::READ_WINDOW,
@@ -107,7 +109,8 @@ pub(super) async fn open(
         if let Some(opened) = try_wrapped(scene, found, wrapped).await? {
             let since = record.devices.get(&scene.setup.device_id).map(|device| device.since);
             let in_time = since.is_some_and(|since| scene.io.now().since(since) <= READ_WINDOW);
-            return if in_time || !silent { Ok(opened) } else { Err(End::Leave(State::Failed, Some(Code::RecBridge))) };
+            // Later the person asks for it, or confirms the session in the client itself.
+            return if in_time || !silent { Ok(opened) } else { Err(LookError::NoSecrets.into()) };
         }
     }
     if silent && found.entry.is_none() && (!theirs || !record.is_untouched()) {

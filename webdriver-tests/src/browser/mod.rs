@@ -8,6 +8,7 @@ mod gnupg;
 mod own_pages;
 mod records;
 mod recover;
+mod tabs;
 mod update;
 
 use std::fs;
@@ -25,6 +26,7 @@ use tokio::sync::Mutex;
 
 pub use extension::Extension;
 pub use recover::RecoverPage;
+pub use tabs::Beside;
 
 /// How long a driver may take until it answers.
 const UP_WITHIN: Duration = Duration::from_secs(30);
