@@ -5,19 +5,20 @@
   // Reading everything again while the page still loads would make it wait.
   const LATER = 2000;
   const isOwn = ({ name }) => name.startsWith(`${location.origin}/`);
-  let files = [[location.href, "document"]];
+  let files = [];
   let timer;
+  const send = (loaded) => api.runtime.sendMessage({ hold: { what: "loaded", files: loaded } }).catch(() => {});
   const tell = () => {
     clearTimeout(timer);
     timer = undefined;
-    if (files.length > 0) api.runtime.sendMessage({ hold: { what: "loaded", files } }).catch(() => {});
+    if (files.length > 0) send(files);
     files = [];
   };
   const loaded = (list) => {
     files.push(...list.getEntries().filter(isOwn).map(({ name, initiatorType }) => [name, initiatorType]));
     timer ??= setTimeout(tell, LATER);
   };
+  send([[location.href, "document"]]);
   new PerformanceObserver(loaded).observe({ type: "resource", buffered: true });
-  timer ??= setTimeout(tell, LATER);
   window.addEventListener("pagehide", tell);
 })();

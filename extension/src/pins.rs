@@ -125,7 +125,7 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
     let mut waiting = false;
     // The last entry of the log that the person's other browsers are told of, or came from them.
     let mut told = None;
-    // What the book was when everybody was last shown what it says.
+    // What the book, the policy and the roster's place were when everybody was last shown what there is to say.
     let mut shown = None;
     while let Some(job) = jobs.next().await {
         waiting &= !matches!(job, Job::Settle);
@@ -157,7 +157,9 @@ async fn work(state: Rc<State>, origin: Origin, user: UserId, mut jobs: mpsc::Un
             driver.run(|io| async move { perform(&io, book, pins, job).await }).await
         };
         // A message to thousands asks for many passages in a row, and none of them changes anything as a rule.
-        if shown.replace(open.revision()) == Some(open.revision()) && asks && done {
+        let now = Some((open.revision(), pins.clone(), roster(&state, &origin)));
+        let as_shown = std::mem::replace(&mut shown, now.clone()) == now;
+        if as_shown && asks && done {
             book = Some(open);
             continue;
         }

@@ -234,8 +234,12 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
 
     scene.show(progress, StepName::Look).await;
     let mut looked = look::look(scene, &mut record).await;
-    if is_restored_first(scene, &record, &looked).await? {
-        restore::take_up(scene, progress).await?;
+    if is_restored_first(scene, &record, &looked).await {
+        match restore::take_up(scene, progress).await {
+            // Somebody confirmed the session meanwhile.
+            Ok(()) | Err(End::Leave(State::Working, None)) => {}
+            Err(end) => return Err(end),
+        }
         record = AccountRecord::load(scene.io, origin, user_id).await?;
         scene.show(progress, StepName::Look).await;
         looked = look::look(scene, &mut record).await;
@@ -290,29 +294,26 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
     Ok(Some(record.settle_at.map_or(next, |at| at.min(next))))
 }
 
-/// Is what was found to be opened on this session first, before there is anything else to do?
-async fn is_restored_first(
-    scene: &Scene<'_>,
-    record: &AccountRecord,
-    looked: &Result<Looked, End>,
-) -> Result<bool, End> {
+/// Is what was found to be opened on this session first, before there is anything else to do? Where that cannot be told, it
+/// stays at what was found.
+async fn is_restored_first(scene: &Scene<'_>, record: &AccountRecord, looked: &Result<Looked, End>) -> bool {
     match looked {
         // The person has opened it before: that goes on where it was left.
-        Err(End::Ask(_, question)) if matches!(**question, Question::Adopt { .. }) => Ok(record.has_given()),
+        Err(End::Ask(_, question)) if matches!(**question, Question::Adopt { .. }) => record.has_given(),
         // Another browser has replaced the recovery key: the person asks to have the new one here too.
-        Err(End::Leave(State::Foreign, Some(Code::RecReplaced))) if scene.setup.asked || record.has_given() => Ok(true),
+        Err(End::Leave(State::Foreign, Some(Code::RecReplaced))) if scene.setup.asked || record.has_given() => true,
         // A client that is started again while it waits to be confirmed goes on as it is, with nothing of the account's.
         Err(End::Leave(State::Foreign, Some(Code::RecReplaced | Code::RecVaultLost))) => {
-            let published = prove::read_published(&scene.homeserver, &scene.setup.user_id).await?;
-            restore::is_lacking(scene, &published.identity).await
-        }
-        Ok(looked) => match &looked.found {
-            Found::Ours(id) if prove::all_present(looked, id) => {
-                restore::is_lacking(scene, &looked.published.identity).await
+            match prove::read_published(&scene.homeserver, &scene.setup.user_id).await {
+                Ok(published) => restore::is_lacking(scene, &published.identity).await.unwrap_or_default(),
+                Err(_) => false,
             }
-            Found::Nothing | Found::Ours(_) | Found::Foreign(_) | Found::Unfinished(_) => Ok(false),
-        },
-        Err(_) => Ok(false),
+        }
+        Ok(Looked { found: Found::Ours(id), published, .. }) => {
+            let whole = looked.as_ref().is_ok_and(|looked| prove::all_present(looked, id));
+            whole && restore::is_lacking(scene, &published.identity).await.unwrap_or_default()
+        }
+        Ok(_) | Err(_) => false,
     }
 }
 

@@ -5,9 +5,7 @@
 use super::{Way, find::Found, foreign, gnupg};
 use crate::{
     bootstrap::{
-        End, Scene,
-        look::LookError,
-        make, prove,
+        End, Scene, make, prove,
         record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
     },
     bridge::READ_WINDOW,
@@ -110,7 +108,11 @@ pub(super) async fn open(
             let since = record.devices.get(&scene.setup.device_id).map(|device| device.since);
             let in_time = since.is_some_and(|since| scene.io.now().since(since) <= READ_WINDOW);
             // Later the person asks for it, or confirms the session in the client itself.
-            return if in_time || !silent { Ok(opened) } else { Err(LookError::NoSecrets.into()) };
+            return if in_time || !silent {
+                Ok(opened)
+            } else {
+                Err(End::Leave(State::Waiting, Some(Code::RecSession)))
+            };
         }
     }
     if silent && found.entry.is_none() && (!theirs || !record.is_untouched()) {

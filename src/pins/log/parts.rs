@@ -21,22 +21,28 @@ fn key(origin: &Origin, owner: &UserId, part: usize) -> String {
     if part == 0 { first } else { format!("{first}|{part}") }
 }
 
-/// The parts of a log, each with whole lines.
+/// The parts of a log, each with whole lines: all as they were at one moment, however many there are.
 async fn read_parts(io: &Io, origin: &Origin, owner: &UserId) -> Result<Vec<String>, RecordError> {
-    let mut parts = Vec::new();
+    let mut many = AT_A_TIME;
     loop {
-        let keys = (parts.len()..parts.len() + AT_A_TIME).map(|part| key(origin, owner, part)).collect();
+        let keys = (0..many).map(|part| key(origin, owner, part)).collect();
         let Answer::Records(read) = io.ask(Effect::Store(StoreCommand::GetAll(keys))).await else {
             return Err(RecordError::Store);
         };
-        for part in read {
-            let Some(mut part) = part.filter(|part| !part.is_empty()) else { return Ok(parts) };
-            if !part.ends_with('\n') {
-                part.push('\n');
-            }
-            parts.push(part);
+        let there = |part: Option<String>| part.filter(|part| !part.is_empty());
+        let parts: Vec<_> = read.into_iter().map_while(there).map(whole_lines).collect();
+        if parts.len() < many {
+            return Ok(parts);
         }
+        many *= 2;
     }
+}
+
+fn whole_lines(mut part: String) -> String {
+    if !part.ends_with('\n') {
+        part.push('\n');
+    }
+    part
 }
 
 /// The text of a log.
@@ -49,10 +55,16 @@ impl Log {
     pub(in crate::pins) async fn load(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
         let parts = read_parts(io, origin, owner).await?;
         let mut log = Self::parse(&parts.concat());
-        // A part that somebody made shorter or longer is written anew, and those after it.
-        let before_last = parts.iter().take(parts.len().saturating_sub(1));
-        let whole = before_last.take_while(|part| part.lines().count() == LINES).count();
-        log.unchanged = if whole + 1 >= parts.len() { log.lines.len() } else { whole * LINES };
+        // A part that somebody made shorter or longer is written anew, and those after it; so is what an earlier version
+        // wrote in one piece.
+        let lines = |part: &String| part.lines().count();
+        let whole = parts.iter().take_while(|part| lines(part) == LINES).count();
+        let fits = match parts.get(whole..).unwrap_or_default() {
+            [] => true,
+            [last] => lines(last) < LINES,
+            _ => false,
+        };
+        log.unchanged = if fits { log.lines.len() } else { whole * LINES };
         log.parts = parts.len();
         Ok(log)
     }
@@ -63,7 +75,8 @@ impl Log {
         if self.unchanged == self.lines.len() && self.parts == all {
             return Vec::new();
         }
-        let parts = self.unchanged / LINES..all.max(self.parts);
+        // After the last there is an empty one: what somebody left behind there does not come back.
+        let parts = self.unchanged / LINES..all.max(self.parts) + 1;
         let part = |part: usize| {
             let lines = self.lines.iter().skip(part * LINES).take(LINES);
             let text = lines.fold(String::new(), |text, line| text + &line.text + "\n");
@@ -134,15 +147,15 @@ mod tests {
         let (mut log, mut kept) = (load(&Kept::new()), Kept::new());
         assert_eq!(save(&mut log, &mut kept), 0, "nothing");
         (0..LINES * 6 + 10).for_each(|n| assert!(add(&mut log, &format!("p{n}")) > 0));
-        assert_eq!(save(&mut log, &mut kept), 7);
+        assert_eq!(save(&mut log, &mut kept), 7 + 1, "and an empty one");
         let mut log = load(&kept);
         assert_eq!(save(&mut log, &mut kept), 0, "nothing new");
         add(&mut log, "new");
-        assert_eq!(save(&mut log, &mut kept), 1, "the last part");
+        assert_eq!(save(&mut log, &mut kept), 1 + 1, "the last part");
         (0..LINES - 11).for_each(|n| assert!(add(&mut log, &format!("q{n}")) > 0));
-        assert_eq!((save(&mut log, &mut kept), log.lines.len() % LINES), (1, 0), "which is full");
+        assert_eq!((save(&mut log, &mut kept), log.lines.len() % LINES), (1 + 1, 0), "which is full");
         add(&mut log, "another");
-        assert_eq!(save(&mut log, &mut kept), 1, "the next");
+        assert_eq!(save(&mut log, &mut kept), 1 + 1, "the next");
     }
 
     #[test]
@@ -151,11 +164,11 @@ mod tests {
         (0..LINES).for_each(|n| assert!(add(&mut log, &format!("p{n}")) > 0));
         (0..super::super::MAX_OF_ONE).for_each(|_| assert!(add(&mut log, "much") > 0));
         (0..LINES).for_each(|n| assert!(add(&mut log, &format!("q{n}")) > 0));
-        assert_eq!(save(&mut log, &mut kept), 3);
+        assert_eq!(save(&mut log, &mut kept), 3 + 1);
         let before = log.lines.len();
         add(&mut log, "much");
         assert!(log.lines.len() < before, "half of one person's went");
-        assert_eq!((save(&mut log, &mut kept), log.lines.len().div_ceil(LINES)), (2, 3));
+        assert_eq!((save(&mut log, &mut kept), log.lines.len().div_ceil(LINES)), (2 + 1, 3));
         let log = load(&kept);
         assert!((0..LINES).all(|n| log.agrees(&person(&format!("p{n}")), n as u64 + 1)));
     }
@@ -181,6 +194,35 @@ mod tests {
         let mut log = load(&shorter);
         assert!(!agrees(&log, LINES) && agrees(&log, LINES * 3), "one line less");
         add(&mut log, "new");
-        assert_eq!(save(&mut log, &mut shorter), 4 - 1, "all from there");
+        assert_eq!(save(&mut log, &mut shorter), 4 - 1 + 1, "all from there");
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_in_one_piece_goes_on() {
+        let (origin, owner) = who();
+        for many in [LINES - 1, LINES, LINES + 44, LINES * 2 + 88] {
+            let mut log = Log::default();
+            (0..many).for_each(|n| assert!(add(&mut log, &format!("p{n}")) > 0));
+            let mut kept = Kept::from([(key(&origin, &owner, 0), log.to_text())]);
+            let mut log = load(&kept);
+            let number = add(&mut log, "new");
+            save(&mut log, &mut kept);
+            let again = load(&kept);
+            assert!(again.agrees(&person("new"), number) && again.lines.len() == many + 1, "{many}");
+            assert!((0..many).all(|n| again.agrees(&person(&format!("p{n}")), n as u64 + 1)), "{many}");
+        }
+    }
+
+    #[test]
+    fn what_was_left_behind_does_not_come_back() {
+        let (mut log, mut kept) = (Log::default(), Kept::new());
+        (0..LINES * 4).for_each(|n| assert!(add(&mut log, &format!("p{n}")) > 0));
+        save(&mut log, &mut kept);
+        let (origin, owner) = who();
+        kept.remove(&key(&origin, &owner, 2));
+        let mut log = load(&kept);
+        let number = add(&mut log, "p1000");
+        save(&mut log, &mut kept);
+        assert!(load(&kept).agrees(&person("p1000"), number));
     }
 }

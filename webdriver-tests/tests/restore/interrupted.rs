@@ -1,8 +1,8 @@
 //! A sample of the core's crash matrix (`tests/account`) in real browsers: a restore, an adoption and a rotation are
 //! interrupted at an effect, and the next start finishes the job, with one recovery key in force that gpg opens.
 //!
-//! By default two thirds of what can be combined of flows and ways, shared by the browsers, each at one place; with `KEYSTEAD_EVERY_CRASH` set, every way at
-//! every place in both. `KEYSTEAD_CRASH` picks some by a part of what is printed of them.
+//! By default two thirds of what can be combined of flows and ways, shared by the browsers, each at one place; with
+//! `KEYSTEAD_EVERY_CRASH` set, every way at every place in both. `KEYSTEAD_CRASH` picks some by a part of what is printed of them.
 
 use std::cell::Cell;
 use std::fmt;
@@ -116,7 +116,7 @@ fn interruptions(kind: BrowserKind) -> Vec<Interruption> {
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "interrupted: the next start finishes a restore, an adoption, a rotation";
-    rows.add(kind, name, interrupted(company, kind));
+    rows.add_shared(kind, name, interrupted(company, kind));
 }
 
 async fn interrupted(company: &Company, kind: BrowserKind) -> Result<()> {

@@ -24,12 +24,12 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
         BrowserKind::Chromium => (("m.secret_storage.default_key", Beside::Tab), Beside::Window),
         BrowserKind::Firefox => (("io.keystead.recovery", Beside::Window), Beside::Tab),
     };
-    rows.add(
+    rows.add_shared(
         kind,
         "tabs: another one takes over in the middle of a first set-up, and nobody is asked anything",
         in_a_set_up(company, kind, set_up),
     );
-    rows.add(
+    rows.add_shared(
         kind,
         "tabs: another one takes over in the middle of a restore, and nobody is asked twice",
         in_a_restore(company, kind, restore),
