@@ -1,10 +1,12 @@
 // ISOLATED world, in a tab whose page was there before this version of Keystead: nobody answers it any more, or ever did.
 // Says so, and has the page loaded again as soon as the person loses nothing by it and had the time to read why.
 (() => {
-  // A document that this version serves was only not there yet when it was looked for.
-  if (globalThis.keysteadDocument || globalThis.keysteadOutdated) return;
-  globalThis.keysteadOutdated = true;
   const api = globalThis.browser ?? chrome;
+  // By this the background knows whether a browser ran it among the scripts of the version before, which stays silent.
+  const { version } = api.runtime.getManifest();
+  // A document that this version serves was only not there yet when it was looked for.
+  if (globalThis.keysteadDocument || globalThis.keysteadOutdated) return version;
+  globalThis.keysteadOutdated = true;
   const getMessage = (name) => api.i18n.getMessage(name);
   const READ_WITHIN = 6000;
   const LOOK_EVERY = 500;
@@ -67,4 +69,5 @@
   };
   place();
   setInterval(() => look().catch(() => {}), LOOK_EVERY);
+  return version;
 })();
