@@ -110,6 +110,15 @@ pub(crate) async fn refused(browser: &Browser, codes: &[&str]) -> Result<String>
     Ok(code)
 }
 
+/// Of these attacks, those that this browser tries with such a cache: it takes every second one with each, and the other
+/// browser the rest. With `KEYSTEAD_EVERY_CACHE` set each takes all.
+pub(crate) fn in_turn(attacks: Vec<Attack>, kind: BrowserKind, cache: Cache) -> Vec<Attack> {
+    let every = std::env::var_os("KEYSTEAD_EVERY_CACHE").is_some_and(|value| !value.is_empty());
+    let first = matches!(cache, Cache::Empty) == (kind == BrowserKind::Chromium);
+    let is_its = |(at, _): &(usize, Attack)| every || (at % 2 == 0) == first;
+    attacks.into_iter().enumerate().filter(is_its).map(|(_, attack)| attack).collect()
+}
+
 /// Runs attacks one after the other in one browser, and tells of each: the payloads that ran, what is painted, the code, the
 /// time.
 pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, cache: Cache, attacks: Vec<Attack>) -> Result<()> {
