@@ -40,7 +40,7 @@ api.runtime.onMessage.addListener((message, sender, reply) => {
     return true;
   }
   if (message?.outdated && sender.id === api.runtime.id && sender.tab) {
-    renew(sender).then(reply, () => reply("later"));
+    renew(sender, message.outdated).then(reply, () => reply("later"));
     return true;
   }
   if (!isOwn(sender)) return false;

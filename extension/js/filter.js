@@ -48,7 +48,7 @@ const judge = async (filter, details, parts, enforced, asker) => {
   // What was broken off is no other file; nor is that of which nothing came, and whose document has gone.
   if (!isWhole || (body.length === 0 && documentOf(details.tabId) !== asker)) return;
   await core.note_refused(tell(details, status), hash, read);
-  await core.keep_evidence(url, headers, body);
+  await core.keep_evidence(url, status, headers, body);
 };
 
 const hold = async (details, enforced) => {

@@ -25,8 +25,11 @@ const clearWorkers = (origin) => {
 };
 // Firefox knows no cache of one host.
 const clearCache = (origin) => api.browsingData.remove(filters ? {} : { origins: [origin] }, { cache: true }).catch(() => {});
+const noted = (origin) => `purged ${origin}`;
+let forgotten = Promise.resolve();
 const purge = async (origin) => {
-  const key = `purged ${origin}`;
+  await forgotten;
+  const key = noted(origin);
   if ((await api.storage.session.get(key))[key]) return;
   await clearWorkers(origin);
   const { [key]: before } = await api.storage.local.get(key);
@@ -39,6 +42,18 @@ export const purged = (origin) => {
   const done = purges.get(origin);
   done.catch(() => purges.delete(origin));
   return done;
+};
+
+// Who is guarded again begins anew: what the host left meanwhile was looked at by nobody.
+const forget = async (enforced) => {
+  for (const origin of purges.keys()) {
+    if (!enforced.includes(origin)) purges.delete(origin);
+  }
+  const stays = new Set(enforced.map(noted));
+  for (const area of [api.storage.local, api.storage.session]) {
+    const gone = Object.keys(await area.get(null)).filter((key) => key.startsWith(noted("")) && !stays.has(key));
+    if (gone.length > 0) await area.remove(gone);
+  }
 };
 
 let modes;
@@ -68,6 +83,7 @@ globalThis.keysteadGuard = async (wanted) => {
   if (late && filters) return api.runtime.reload();
   const enforced = [...modes].filter(([, mode]) => mode === "enforce").map(([origin]) => origin);
   const layered = layer(enforced);
+  forgotten = forgotten.then(() => forget(enforced)).catch(() => {});
   // Where nobody is guarded, the start of the background waits for nothing.
   if (enforced.length === 0) {
     layered.catch(() => {});

@@ -4,11 +4,14 @@
 //! from the record that it is given here ([`hold`]). Either way [`documents`] knows which documents may hold keys.
 
 pub(crate) mod documents;
+mod enrol;
 pub(crate) mod filter;
 pub(crate) mod hold;
 pub(crate) mod refusals;
 mod report;
 pub(crate) mod views;
+
+pub(crate) use enrol::enrol;
 
 use std::{
     cell::{Cell, RefCell},
@@ -125,10 +128,18 @@ pub(crate) async fn apply(state: &Rc<State>) {
         }
     }
     let origins: Vec<_> = wanted.keys().cloned().collect();
+    let enforced = |(origin, site): (&Origin, &Site)| (site.mode == IntegrityMode::Enforce).then(|| origin.clone());
+    let enforced: Vec<_> = wanted.iter().filter_map(enforced).collect();
     let before = state.guard.sites.replace(wanted);
     if !origins.is_empty() {
         later::ready().await;
         documents::remember(state).await;
+    }
+    state.guard.documents.borrow_mut().forget_all_but(&enforced);
+    if !enforced.is_empty() {
+        for origin in enrol::known().await.into_iter().flatten() {
+            change(state, &origin, |site| site.enrolled = site.mode == IntegrityMode::Enforce);
+        }
     }
     for origin in &origins {
         restore(state, origin).await;
@@ -181,15 +192,16 @@ pub(crate) async fn look(state: &Rc<State>, origin: &Origin) {
     deployment::announce(state);
 }
 
-/// What the person should be called for: something was refused, or a manifest ends soon.
+/// What the person should be called for: something was refused or differs, or a manifest ends soon.
 pub(crate) fn calls(state: &State) -> Option<Calls> {
     let sites = state.guard.sites.borrow();
     let refused = |site: &Site| site.mode == IntegrityMode::Enforce && !site.refusals.is_empty();
+    let differs = |site: &Site| site.mode == IntegrityMode::Report && site.refusals.iter().any(RefusalView::differs);
     let warned = |site: &Site| site.accepted.as_ref().is_some_and(|set| set.warning(clock::now()).is_some());
     if sites.values().any(refused) {
         return Some(Calls::Refused);
     }
-    sites.values().any(warned).then_some(Calls::Warned)
+    sites.values().any(|site| differs(site) || warned(site)).then_some(Calls::Warned)
 }
 
 /// Why the person is called.
@@ -197,7 +209,7 @@ pub(crate) fn calls(state: &State) -> Option<Calls> {
 pub(crate) enum Calls {
     /// Something was refused.
     Refused,
-    /// A manifest ends soon.
+    /// A manifest ends soon, or something differs that is not held back.
     Warned,
 }
 
@@ -327,13 +339,17 @@ pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document
     spawn_local(async move {
         // While there is no manifest nothing has been let through.
         let _ = accepted(&state, &origin).await;
-        if documents::claim(&state, at, &url, &document) {
-            return;
+        // Nor is it known what was there before.
+        let enrolled = || change(&state, &origin, |site| site.enrolled).unwrap_or(true).then_some(());
+        state.until(PREPARED_WITHIN, enrolled).await;
+        let is_from_before = state.guard.documents.borrow_mut().is_from_before(at.0, &origin, &document);
+        if documents::claim(&state, at, &url, &document) || is_from_before {
+            return documents::keep(&state).await;
         }
         if webextension::note_once(&format!("unverified {tab} {path}")).await {
             return webextension::reload(tab).await;
         }
-        let refused = RefusalView::without_bytes(url, Code::IntUnlisted, clock::now());
+        let refused = RefusalView::without_bytes(&url, Code::IntUnlisted, clock::now());
         refusals::note(&state, &origin, refused, Some(at.0)).await;
     });
 }
@@ -344,7 +360,7 @@ fn kept_key(origin: &Origin) -> String {
 
 /// Keeps what is to be known again when the background was stopped.
 async fn keep(state: &State, origin: &Origin) {
-    let kept = change(state, origin, |site| json!([site.enrolled, site.refusals]));
+    let kept = change(state, origin, |site| json!([site.mode, site.refusals]));
     if let Some(kept) = kept {
         webextension::session_write(&kept_key(origin), &kept).await;
     }
@@ -352,32 +368,13 @@ async fn keep(state: &State, origin: &Origin) {
 
 async fn restore(state: &State, origin: &Origin) {
     let kept = webextension::session_read(&kept_key(origin)).await;
-    if let Ok((enrolled, refusals)) = serde_json::from_value(kept) {
-        change(state, origin, |site| (site.enrolled, site.refusals) = (enrolled, refusals));
-    }
-}
-
-/// Tabs of guarded deployments that show a document from before are loaded again, each once. Only where scripts are in place
-/// is anything said to be protected.
-pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
-    let enforced = |(origin, site): (&Origin, &Site)| (site.mode == IntegrityMode::Enforce).then(|| origin.clone());
-    let origins: Vec<_> = state.guard.sites.borrow().iter().filter_map(enforced).collect();
-    for deployment in origins.iter().filter_map(|origin| pages::deployment(state, origin)) {
-        let is_in_place = in_place.contains(&deployment.origin);
-        change(state, &deployment.origin, |site| site.enrolled &= is_in_place);
-        if !is_in_place {
-            continue;
+    let Ok((before, refusals)) = serde_json::from_value::<(IntegrityMode, _)>(kept) else { return };
+    // What was only told of was not refused.
+    change(state, origin, |site| {
+        if site.mode == before {
+            site.refusals = refusals;
         }
-        for tab in deployment::tabs(&deployment).await {
-            let verified = state.guard.documents.borrow().is_verified_tab(tab.id);
-            if !verified && webextension::note_once(&format!("enrolled {}", tab.id)).await {
-                webextension::reload(tab.id).await;
-            }
-        }
-        change(state, &deployment.origin, |site| site.enrolled = true);
-        keep(state, &deployment.origin).await;
-    }
-    webextension::announce().await;
+    });
 }
 
 /// A session of a deployment began, or has another token; without one, it ended.

@@ -1,0 +1,128 @@
+//! The beginning of enforcement: tabs that show a document from before are loaded again, and until then nothing is said to be
+//! protected.
+//!
+//! Such a document holds no keys, and nobody hears it. But somebody may be writing in it: it says so itself, and is loaded
+//! again where the person loses nothing by that. One that comes up while everything is enforced, and that nobody verified, is
+//! another matter: it is loaded again at once.
+
+use std::{rc::Rc, time::Duration};
+
+use keystead_core::{
+    ident::Origin,
+    policy::{Deployment, IntegrityMode},
+};
+use serde_json::json;
+use wasm_bindgen_futures::spawn_local;
+
+use super::{change, documents};
+use crate::{
+    adapter::{
+        clock,
+        webextension::{self, Tab},
+    },
+    background::State,
+    deployment, pages,
+};
+
+/// Where the deployments are kept in which nothing from before was left unsaid, while the browser runs.
+const ENROLLED: &str = "enrolled deployments";
+/// How often, and after which pause, a tab is told.
+const TOLD: usize = 10;
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
+/// The deployments that were enrolled before in this session of the browser; `None` where it has just begun.
+pub(super) async fn known() -> Option<Vec<Origin>> {
+    serde_json::from_value(webextension::session_read(ENROLLED).await).ok()
+}
+
+/// Tabs of guarded deployments that show a document from before are loaded again. Only where scripts are in place is anything
+/// said to be protected.
+pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
+    let enforced: Vec<_> = {
+        let sites = state.guard.sites.borrow();
+        sites.iter().filter(|(_, site)| site.mode == IntegrityMode::Enforce).map(|(origin, _)| origin.clone()).collect()
+    };
+    let before = known().await;
+    let mut enrolled = Vec::new();
+    for deployment in enforced.iter().filter_map(|origin| pages::deployment(state, origin)) {
+        let is_in_place = in_place.contains(&deployment.origin);
+        change(state, &deployment.origin, |site| site.enrolled &= is_in_place);
+        if !is_in_place {
+            continue;
+        }
+        // The policy became so while the browser was running.
+        let is_news = before.as_ref().is_some_and(|before| !before.contains(&deployment.origin));
+        for tab in open_tabs(&deployment).await {
+            settle(state, &deployment.origin, tab.id, is_news).await;
+        }
+        change(state, &deployment.origin, |site| site.enrolled = true);
+        enrolled.push(deployment.origin);
+    }
+    state.changed();
+    webextension::session_write(ENROLLED, &json!(enrolled)).await;
+    documents::keep(state).await;
+    webextension::announce().await;
+}
+
+/// The tabs that show a deployment. What the browser has put aside runs nothing, and is asked for again.
+async fn open_tabs(deployment: &Deployment) -> Vec<Tab> {
+    let mut tabs = deployment::tabs(deployment).await;
+    tabs.retain(|tab| !tab.discarded);
+    tabs
+}
+
+/// Sees to it that a tab shows no document from before.
+async fn settle(state: &Rc<State>, origin: &Origin, tab: u32, is_news: bool) {
+    let Ok(at) = i32::try_from(tab) else { return };
+    let is_known = || state.guard.documents.borrow().is_known_tab(tab);
+    if is_known() {
+        return;
+    }
+    let is_noted = state.guard.documents.borrow().is_noted_before(at, origin);
+    // One that none of our scripts is in was there before them.
+    if is_noted || is_news || !webextension::wake(tab).await {
+        if !is_known() {
+            state.guard.documents.borrow_mut().note_before(at, origin);
+            spawn_local(tell(Rc::clone(state), tab));
+        }
+        return;
+    }
+    if !is_known() && webextension::note_once(&once(tab)).await {
+        webextension::reload(tab).await;
+    }
+}
+
+/// A tab is loaded again by itself once, unless what it shows then is verified. `js/renew.js` has the same name for it.
+fn once(tab: u32) -> String {
+    format!("enrolled {tab}")
+}
+
+/// Has a tab say that its document is from before. One that is just going elsewhere cannot be told.
+async fn tell(state: Rc<State>, tab: u32) {
+    for _ in 0..TOLD {
+        let is_known = state.guard.documents.borrow().is_known_tab(tab);
+        if is_known || webextension::tell_from_before(tab).await {
+            return;
+        }
+        clock::sleep(TELL_AGAIN).await;
+    }
+}
+
+/// How many tabs show a document of a deployment from before.
+pub(super) async fn waiting(state: &State, origin: &Origin) -> usize {
+    let none = state.guard.documents.borrow().is_nothing_before(origin);
+    let Some(deployment) = pages::deployment(state, origin).filter(|_| !none) else { return 0 };
+    let open = open_tabs(&deployment).await;
+    let open: Vec<_> = open.iter().filter_map(|tab| i32::try_from(tab.id).ok()).collect();
+    state.guard.documents.borrow_mut().keep_before(origin, &open)
+}
+
+/// The document of a tab is verified.
+pub(super) async fn is_verified(tab: i32, was_before: bool) {
+    if let Ok(tab) = u32::try_from(tab) {
+        webextension::session_forget(&once(tab)).await;
+    }
+    if was_before {
+        webextension::announce().await;
+    }
+}
