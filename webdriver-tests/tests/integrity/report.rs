@@ -148,7 +148,10 @@ async fn says_so(browser: &Browser, payload: &str) -> Result<()> {
             Ok(Some(card.text().await?))
         });
         let said = said.await?;
-        let pressed = async || Ok(Some(session.find(By::Css("#tell-0")).await?.click().await?));
+        let pressed = async || {
+            session.find(By::Css("#tell-0")).await?.click().await?;
+            Ok(Some(()))
+        };
         until("the button", PATIENCE, pressed).await?;
         let file = until("the file for IT", PATIENCE, async || Ok(read(&saved))).await?;
         Ok((said, file))
