@@ -39,6 +39,8 @@ const who = () => {
 // So many bytes of an answer are handed over without asking whether they are known, and so long is asked, in milliseconds.
 const SHORT = 1 << 16;
 const KNOWN_WITHIN = 500;
+// The background reads no answer that has more bytes: it is told how many, and the text stays here.
+const LONGEST = 5 << 20;
 
 const hashed = async (bytes) => encode(text(...new Uint8Array(await digest("SHA-256", bytes))));
 
@@ -46,6 +48,10 @@ const hashed = async (bytes) => encode(text(...new Uint8Array(await digest("SHA-
 // digest.
 const handIn = async (asked, bytes, session) => {
   const message = { ask: "observe", asked, ...session };
+  if (bytes.byteLength > LONGEST) {
+    ask({ ...message, size: bytes.byteLength }).catch(() => {});
+    return;
+  }
   if (digest && bytes.byteLength > SHORT) {
     message.digest = (await Promise.all([encoded(new TextEncoder(), asked), bytes].map(hashed))).join();
     const isKnown = ask({ ask: "known", digest: message.digest, ...session }).then(({ known }) => known === true, () => false);

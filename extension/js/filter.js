@@ -16,7 +16,8 @@ const MOST_OPEN = 1000;
 // No text that ends so is a script, whatever stands before it.
 const NO_SCRIPT = new TextEncoder().encode("\n@@");
 const POLICY = "worker-src 'self' blob:; object-src 'none'; base-uri 'none'";
-const DROPPED = /^(content-security-policy-report-only|content-type|link|refresh)$/i;
+// With a disposition of its own a document is saved, and what was there stays.
+const DROPPED = /^(content-disposition|content-security-policy-report-only|content-type|link|refresh)$/i;
 
 let background;
 export const expect = (all) => {
@@ -24,7 +25,16 @@ export const expect = (all) => {
 };
 
 const answers = new Map();
-const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0) => ({ url, type, tabId, frameId, parentFrameId, status });
+// What was asked for while nothing was held back stays so, whatever the mode is when it is judged.
+const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0, enforced = false) => ({
+  url,
+  type,
+  tabId,
+  frameId,
+  parentFrameId,
+  status,
+  enforced,
+});
 
 const judge = async (filter, details, parts, enforced, asker) => {
   const { url, type, requestId } = details;
@@ -33,7 +43,7 @@ const judge = async (filter, details, parts, enforced, asker) => {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const { status, headers } = answers.get(requestId) ?? { status: 0, headers: [] };
   const read = body.length <= MOST_READ ? body : body.subarray(0, 0);
-  const verdict = await core.judge(tell(details, status), hash, read);
+  const verdict = await core.judge(tell(details, status, enforced), hash, read);
   // What has no answer was never served; what is an error is not used, but for documents.
   const isAnswer = FRAMES.includes(type) || ((status > 0 || body.length > 0) && status < 400);
   const over = verdict.refused && isAnswer && ended(requestId);

@@ -34,6 +34,8 @@ const purge = async (origin) => {
   await clearWorkers(origin);
   const { [key]: before } = await api.storage.local.get(key);
   if (!before) await clearCache(origin);
+  // Who is not guarded any more by now begins anew the next time.
+  if (modeOf(origin) !== "enforce") return;
   await api.storage.local.set({ [key]: true });
   await api.storage.session.set({ [key]: true });
 };

@@ -34,6 +34,9 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(45);
 /// The same, for what it only has to look at, and somebody's message waits for: a tab may be frozen.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
 
+/// How long it takes until a tab that took the session over from another one says so.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(5);
+
 /// A connected page.
 pub(crate) struct Page {
     port: Port,
@@ -68,6 +71,13 @@ impl Page {
     pub(crate) fn has(&self, who: &Who) -> bool {
         self.session.as_ref().is_some_and(|session| session.who == *who)
     }
+}
+
+/// The name of the document that a tab shows of a deployment, where it is connected.
+pub(crate) fn document_in(state: &State, tab: u32, origin: &Origin) -> Option<DocumentId> {
+    let pages = state.pages.borrow();
+    let mut here = pages.values().filter(|page| page.port.tab() == Some(tab) && page.origin == *origin);
+    here.find_map(|page| page.document.clone())
 }
 
 /// A page connected. It is told whether it is served; one that the policy does not name is only heard when a session ends.
@@ -251,7 +261,13 @@ pub(crate) fn send_all(state: &State, origin: &Origin, message: &Value) {
 
 /// Has the page of an account do something. With several tabs open it is the one that is furthest.
 pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, command: &PageCommand) -> PageAnswer {
-    let Some(page) = page_for(state, origin, user, command) else { return PageAnswer::Gone };
+    let looks = matches!(command, PageCommand::WhoIsIn { .. });
+    let there = || page_for(state, origin, user, command);
+    let page = match there() {
+        None if !looks => state.until(TAKEN_OVER_WITHIN, there).await,
+        page => page,
+    };
+    let Some(page) = page else { return PageAnswer::Gone };
     let id = state.next_command.get();
     state.next_command.set(id.wrapping_add(1));
     let (sender, receiver) = oneshot::channel();
@@ -261,7 +277,7 @@ pub(crate) async fn command(state: &Rc<State>, origin: &Origin, user: &UserId, c
         page.commands.insert(id, sender);
         page.port.send(&Value::Object(message));
     });
-    let limit = if matches!(command, PageCommand::WhoIsIn { .. }) { LOOK_LIMIT } else { COMMAND_LIMIT };
+    let limit = if looks { LOOK_LIMIT } else { COMMAND_LIMIT };
     match select(receiver, clock::sleep(limit).boxed_local()).await {
         Either::Left((Ok(answer), _)) => answer,
         _ => PageAnswer::Gone,

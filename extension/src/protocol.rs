@@ -176,7 +176,11 @@ impl Ask {
     fn read(mut fields: Fields, long: Option<String>) -> Option<Self> {
         let what = match &*fields.text("ask")? {
             "observe" => {
-                What::Observe(Answered { asked: fields.text("asked")?, answer: long?, digest: fields.text("digest") })
+                let asked = fields.text("asked")?;
+                What::Observe(match long {
+                    Some(answer) => Answered::new(asked, answer, fields.text("digest")),
+                    None => Answered::too_long(asked, fields.read("size")?)?,
+                })
             }
             "known" => What::Known { digest: fields.text("digest")? },
             "outline" => What::Send(Sent::Outline(long?)),

@@ -95,7 +95,7 @@ pub async fn confirm(io: Io, login: Login<'_>) -> Result<Session, Stop> {
         };
         record.change(&io, origin, seen).await?;
     }
-    Ok(Session { origin: origin.clone(), user_id: user.clone(), device_id: device.clone() })
+    Ok(Session::new(origin.clone(), user.clone(), device.clone()))
 }
 
 /// After a logout: what opens the recovery key goes. The wrapped copies always; the wrapping keys unless the policy has them

@@ -24,6 +24,7 @@ use crate::{
     restore,
     rotate::reset,
     status::State,
+    time::UnixMillis,
 };
 
 /// Account-data types in which Element and others note that a person wants no key storage or no recovery, and the field
@@ -86,6 +87,8 @@ pub struct Looked {
     pub sealed: sealed::SealedDocument,
     /// Which of the four secrets have an entry, by name and key id.
     pub present: Vec<(&'static str, Vec<String>)>,
+    /// It was so no earlier than then.
+    pub(super) at: UnixMillis,
 }
 
 /// Why there is nothing to go on from.
@@ -131,6 +134,7 @@ struct DefaultKey {
 
 /// What one round of reading gives.
 pub(super) struct Documents {
+    at: UnixMillis,
     default_key: Option<Value>,
     pub(super) declined: bool,
     sealed: sealed::SealedDocument,
@@ -188,7 +192,8 @@ pub(super) async fn look(scene: &Scene<'_>, record: &mut AccountRecord) -> Resul
         documents = read(scene).await?;
     };
     let published = Published { identity, backup };
-    Ok(Looked { found, published, sealed: documents.sealed, present: documents.present })
+    let Documents { sealed, present, at, .. } = documents;
+    Ok(Looked { found, published, sealed, present, at })
 }
 
 /// Asks the client whether it has the secrets at all: from a session without them, secret storage would be made with
@@ -205,7 +210,7 @@ pub(crate) async fn session_holds_secrets(scene: &Scene<'_>) -> Result<(), End> 
 }
 
 /// Asks the client once.
-async fn holds_secrets(scene: &Scene<'_>) -> Result<bool, End> {
+pub(crate) async fn holds_secrets(scene: &Scene<'_>) -> Result<bool, End> {
     match scene.io.ask(Effect::Page(PageCommand::Readiness)).await {
         Answer::Page(PageAnswer::Ready(Readiness { holds_secrets })) => Ok(holds_secrets),
         _ => Err(LookError::Page.into()),
@@ -237,7 +242,7 @@ async fn make_identity(scene: &Scene<'_>, record: &AccountRecord, documents: Doc
 }
 
 async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
-    let user = &scene.setup.user_id;
+    let (user, at) = (&scene.setup.user_id, scene.io.now());
     let mut requests = vec![
         keys::query(user),
         backup::version(),
@@ -269,6 +274,7 @@ async fn read(scene: &Scene<'_>) -> Result<Documents, End> {
         present.push((name, entries.map(|e| e.keys().cloned().collect()).unwrap_or_default()));
     }
     Ok(Documents {
+        at,
         default_key,
         declined: said_no,
         sealed: account_data::read_get(sealed)?.unwrap_or_default(),

@@ -54,7 +54,7 @@ use crate::{
 };
 
 pub use ahead::{Ahead, ahead};
-use look::Found;
+use look::{Found, Looked};
 use make::Place;
 use pause::Flow;
 use record::{AccountRecord, VaultKey};
@@ -233,23 +233,18 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
     }
 
     scene.show(progress, StepName::Look).await;
-    let looked = match look::look(scene, &mut record).await {
-        // The person has opened it before: that goes on where it was left.
-        Err(End::Ask(_, question)) if matches!(*question, Question::Adopt { .. }) && record.has_given() => {
-            restore::take_up(scene, progress).await?;
-            record = AccountRecord::load(scene.io, origin, user_id).await?;
-            scene.show(progress, StepName::Look).await;
-            look::look(scene, &mut record).await?
+    let mut looked = look::look(scene, &mut record).await;
+    if is_restored_first(scene, &record, &looked).await {
+        match restore::take_up(scene, progress).await {
+            // Somebody confirmed the session meanwhile.
+            Ok(()) | Err(End::Leave(State::Working, None)) => {}
+            Err(end) => return Err(end),
         }
-        // Another browser has replaced the recovery key: the person asks to have the new one here too.
-        Err(End::Leave(State::Foreign, Some(Code::RecReplaced))) if scene.setup.asked || record.has_given() => {
-            restore::take_up(scene, progress).await?;
-            record = AccountRecord::load(scene.io, origin, user_id).await?;
-            scene.show(progress, StepName::Look).await;
-            look::look(scene, &mut record).await?
-        }
-        looked => looked?,
-    };
+        record = AccountRecord::load(scene.io, origin, user_id).await?;
+        scene.show(progress, StepName::Look).await;
+        looked = look::look(scene, &mut record).await;
+    }
+    let looked = looked?;
 
     let resumed = match &looked.found {
         Found::Ours(key_id) => Some(make::Made::in_use(&record, key_id, looked.published.identity.master())?),
@@ -297,6 +292,29 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, ahead: Option<Ahead>)
     complete(scene, &mut record, followed, safe, proven, changed).await?;
     let next = rotate::check(scene, &mut record, &looked.published, &held, progress).await?;
     Ok(Some(record.settle_at.map_or(next, |at| at.min(next))))
+}
+
+/// Is what was found to be opened on this session first, before there is anything else to do? Where that cannot be told, it
+/// stays at what was found.
+async fn is_restored_first(scene: &Scene<'_>, record: &AccountRecord, looked: &Result<Looked, End>) -> bool {
+    match looked {
+        // The person has opened it before: that goes on where it was left.
+        Err(End::Ask(_, question)) if matches!(**question, Question::Adopt { .. }) => record.has_given(),
+        // Another browser has replaced the recovery key: the person asks to have the new one here too.
+        Err(End::Leave(State::Foreign, Some(Code::RecReplaced))) if scene.setup.asked || record.has_given() => true,
+        // A client that is started again while it waits to be confirmed goes on as it is, with nothing of the account's.
+        Err(End::Leave(State::Foreign, Some(Code::RecReplaced | Code::RecVaultLost))) => {
+            match prove::read_published(&scene.homeserver, &scene.setup.user_id).await {
+                Ok(published) => restore::is_lacking(scene, &published.identity).await.unwrap_or_default(),
+                Err(_) => false,
+            }
+        }
+        Ok(Looked { found: Found::Ours(id), published, .. }) => {
+            let whole = looked.as_ref().is_ok_and(|looked| prove::all_present(looked, id));
+            whole && restore::is_lacking(scene, &published.identity).await.unwrap_or_default()
+        }
+        Ok(_) | Err(_) => false,
+    }
 }
 
 /// The end: takes the proof that the recovery key is safe, the proof that it opens everything, and that the client has

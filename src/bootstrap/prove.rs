@@ -135,6 +135,17 @@ pub(crate) async fn secrets(scene: &Scene<'_>, key: &VaultKey, published: &Publi
     Ok(SecretsProven(*published.identity.master()))
 }
 
+/// The same, of the answers to [`secret_requests`].
+pub(crate) async fn of_read(
+    scene: &Scene<'_>,
+    key: &VaultKey,
+    published: &Published,
+    responses: &[HttpResponse],
+) -> Result<SecretsProven, End> {
+    open_read(scene.io, key, published, responses).await?;
+    Ok(SecretsProven(*published.identity.master()))
+}
+
 /// The same, of documents that were read with others.
 pub(crate) async fn documents(
     scene: &Scene<'_>,
@@ -158,7 +169,7 @@ pub(crate) struct Published {
 
 impl Published {
     /// Reads the answers to [`published_requests`].
-    fn of(keys: &HttpResponse, backup: &HttpResponse, user: &UserId) -> Result<Self, Stop> {
+    pub(crate) fn of(keys: &HttpResponse, backup: &HttpResponse, user: &UserId) -> Result<Self, Stop> {
         let keys = keys::read_query(keys)?;
         let identity = PublishedIdentity::read(&keys, user)?.ok_or(look::LookError::NoIdentity)?;
         let backup = backup::read_version(backup)?.ok_or(look::LookError::BackupUntrusted)?;
@@ -167,11 +178,13 @@ impl Published {
     }
 }
 
-fn published_requests(user: &UserId) -> [HttpRequest; 2] {
+/// What reads what is published.
+pub(crate) fn published_requests(user: &UserId) -> [HttpRequest; 2] {
     [keys::query(user), backup::version()]
 }
 
-fn secret_requests(user: &UserId) -> impl Iterator<Item = HttpRequest> {
+/// What reads the four secrets.
+pub(crate) fn secret_requests(user: &UserId) -> impl Iterator<Item = HttpRequest> {
     secret_name::ALL.iter().map(|name| account_data::get(user, name))
 }
 

@@ -26,6 +26,10 @@ use crate::{
     },
 };
 
+/// What was read so long ago is what is there now: a person waits at a first login, and between a read and a write there is
+/// a while in any case.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// The sealed recovery lies in the account's data as it was written.
 pub struct SealedRecoveryProven(());
 
@@ -91,7 +95,7 @@ pub(super) async fn seal(
         true => None,
         false => {
             let first = looked.found.beside().is_none() && !matches!(looked.found, Found::Ours(_));
-            write(scene, &wanted).await?;
+            write(scene, &wanted, looked).await?;
             // The switch follows at once: the page is told of it before the default key is read for the last time.
             if first {
                 switch::announce(scene, record, &key.id).await?;
@@ -169,8 +173,11 @@ pub(super) struct ReadAlong {
 
 /// Writes into the document as it is now: what other browsers and other versions put there stays. With it goes the key
 /// description: that of a key that is not the default key means nothing to anybody, and the switch finds it there.
-async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>) -> Result<(), End> {
-    let sealed = put(scene, wanted, read(scene).await?)?;
+async fn write(scene: &Scene<'_>, wanted: &Wanted<'_>, looked: &Looked) -> Result<(), End> {
+    let now = scene.io.now();
+    let fresh = looked.at <= now && now.since(looked.at) <= FRESH;
+    let document = if fresh { looked.sealed.clone() } else { read(scene).await? };
+    let sealed = put(scene, wanted, document)?;
     let description = serde_json::to_value(&wanted.key.description).unwrap_or(Value::Null);
     let kind = account_data::key_description(&wanted.key.id);
     let description = account_data::put(&scene.setup.user_id, &kind, &description);

@@ -19,7 +19,7 @@
 //!   confirmed with the homeserver, or because the person asks for it; once per secret, within the same time, and noted in
 //!   the log.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +55,9 @@ const OWN: &str = "io.keystead.";
 /// How long after a login a restore may begin by itself, and how long after its beginning secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
 
+/// How long what was seen of an account holds for a client that asks again: it read what it goes by earlier still.
+const LATELY: Duration = Duration::from_secs(1);
+
 /// A session that the homeserver confirmed.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -64,6 +67,26 @@ pub struct Session {
     pub user_id: UserId,
     /// Its device.
     pub device_id: DeviceId,
+    lately: Lately,
+}
+
+impl Session {
+    /// The session of a device.
+    #[must_use]
+    pub fn new(origin: Origin, user_id: UserId, device_id: DeviceId) -> Self {
+        Self { origin, user_id, device_id, lately: Lately::default() }
+    }
+}
+
+/// When the account was last seen without an identity. A client that comes up asks for three seeds one after the other,
+/// and a person waits for it.
+#[derive(Debug, Clone, Default)]
+struct Lately(Rc<Cell<Option<UnixMillis>>>);
+
+impl Lately {
+    fn is_unpublished(&self, now: UnixMillis) -> bool {
+        self.0.get().is_some_and(|at| at <= now && now.since(at) <= LATELY)
+    }
 }
 
 /// What the page hook is told.
@@ -212,17 +235,46 @@ pub async fn get(io: Io, session: &Session, name: &str) -> Answer {
     Answer::of(try_get(&io, session, name).await)
 }
 
+/// What of the account decides whether the client is given a secret, read at once: a person waits for four of them.
+struct Looked {
+    key: VaultKey,
+    published: Published,
+    document: Option<SecretDocument>,
+}
+
+/// `None` where no key of ours, nor one that the person lent us, is the default key.
+async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<Option<Looked>, Stop> {
+    let user = &session.user_id;
+    let mut held = held_keys(io, session, Place::Default).await?;
+    held.extend(held_keys(io, session, Place::Lent).await?);
+    if held.is_empty() {
+        return Ok(None);
+    }
+    let mut requests = vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name)];
+    requests.extend(prove::published_requests(user));
+    let responses = homeserver.send_all(requests).await?;
+    let [default_key, document, keys, backup] = responses.as_slice() else {
+        return Err(Stop { code: Code::NetAnswer, not_before: None });
+    };
+    let default_key = look::read_default_key(default_key)?;
+    let Some(key) = held.into_iter().find(|key| Some(key.id.as_str()) == default_key.as_deref()) else {
+        return Ok(None);
+    };
+    let published = Published::of(keys, backup, user)?;
+    Ok(Some(Looked { key, published, document: account_data::read_get(document)? }))
+}
+
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
-    let Some(key) = readable_key(io, &homeserver, session).await? else {
-        return Ok(if reads_nothing(&homeserver, session, name).await? {
+    // The restore has opened all of them; what the server gives now must be the same still.
+    let Some(Looked { key, published, document }) = look_for(io, &homeserver, session, name).await? else {
+        return Ok(if reads_nothing(io, &homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
         } else {
             Answer::Own
         });
     };
     let mut record = AccountRecord::load(io, &session.origin, &session.user_id).await?;
-    let published: Published = prove::read_published(&homeserver, &session.user_id).await?;
     // Secrets of an identity that this browser does not know as the account's would be the server's.
     if record.master_key.as_ref() != Some(published.identity.master()) {
         return Ok(Answer::Refused(Code::RecIdentity));
@@ -245,9 +297,6 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
     }
     let given = Event::SecretGiven { name: name.to_owned(), device_id: session.device_id.clone() };
     events::note(io, &session.origin, &session.user_id, given).await?;
-    // The restore has opened all of them; what the server gives now must be the same still.
-    let response = homeserver.send(account_data::get(&session.user_id, name)).await?;
-    let document: Option<SecretDocument> = account_data::read_get(&response)?;
     let Some(entry) = document.and_then(|d| d.entry(&key.id).ok().flatten()) else {
         return Ok(Answer::Refused(Code::RecSecretMissing));
     };
@@ -262,8 +311,11 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
 
 /// Would the client read nothing for a cross-signing seed although an identity is published? It would then make a new one
 /// and put it over the old.
-async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
-    if !SEEDS.contains(&name) {
+async fn reads_nothing(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
+    let now = io.now();
+    // The last of the three is always asked about.
+    let lately = name != secret_name::USER_SIGNING && session.lately.is_unpublished(now);
+    if !SEEDS.contains(&name) || lately {
         return Ok(false);
     }
     let user = &session.user_id;
@@ -273,6 +325,7 @@ async fn reads_nothing(homeserver: &Homeserver<'_>, session: &Session, name: &st
     };
     let document: Option<SecretDocument> = account_data::read_get(document)?;
     let published = PublishedIdentity::read(&keys::read_query(keys)?, user)?.is_some();
+    session.lately.0.set((!published).then_some(now));
     Ok(published && document.is_none_or(|document| document.key_ids().next().is_none()))
 }
 
@@ -334,24 +387,7 @@ pub(crate) struct Aside {
 /// The vault's current key, or the one that a rotation is just putting in its place: whichever is the account's default key
 /// right now, if the vault can open it.
 async fn current_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    default_key(io, homeserver, session, Place::Default).await
-}
-
-/// The same; else the key that the person lent us, on the same conditions.
-async fn readable_key(io: &Io, homeserver: &Homeserver<'_>, session: &Session) -> Result<Option<VaultKey>, Stop> {
-    match current_key(io, homeserver, session).await? {
-        Some(key) => Ok(Some(key)),
-        None => default_key(io, homeserver, session, Place::Lent).await,
-    }
-}
-
-async fn default_key(
-    io: &Io,
-    homeserver: &Homeserver<'_>,
-    session: &Session,
-    place: Place,
-) -> Result<Option<VaultKey>, Stop> {
-    let held = held_keys(io, session, place).await?;
+    let held = held_keys(io, session, Place::Default).await?;
     if held.is_empty() {
         return Ok(None);
     }
@@ -386,11 +422,8 @@ mod tests {
     use crate::effect::{Run, Step};
 
     fn session() -> Session {
-        Session {
-            origin: Origin::parse("https://chat.example.org").unwrap(),
-            user_id: UserId::parse("@ann:a").unwrap(),
-            device_id: DeviceId::parse("DEVICE").unwrap(),
-        }
+        let origin = Origin::parse("https://chat.example.org").unwrap();
+        Session::new(origin, UserId::parse("@ann:a").unwrap(), DeviceId::parse("DEVICE").unwrap())
     }
 
     /// Refused before anything is asked of anybody.

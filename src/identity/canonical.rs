@@ -90,6 +90,12 @@ fn integer(number: &Number) -> Result<i64, CanonicalJsonError> {
 
 fn write_string(string: &str, text: &mut String) {
     text.push('"');
+    // Next to all that is signed is base64 and names.
+    if string.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        text.push_str(string);
+        text.push('"');
+        return;
+    }
     for c in string.chars() {
         match c {
             '"' => text.push_str("\\\""),

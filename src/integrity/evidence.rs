@@ -9,8 +9,33 @@ use crate::{ident::Origin, time::UnixMillis};
 
 /// How much of a body is kept.
 const MAX_BODY: usize = 4 << 20;
-/// The headers whose values are the person's: a session of theirs may be in them.
-const PERSONAL: [&str; 2] = ["set-cookie", "set-cookie2"];
+/// The headers whose values are kept. In others there may be what is the person's: a session, a token of a proxy, an address.
+const KEPT: [&str; 24] = [
+    "accept-ranges",
+    "age",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "content-type",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "link",
+    "server",
+    "strict-transport-security",
+    "transfer-encoding",
+    "vary",
+    "via",
+    "x-content-type-options",
+];
 /// What is written in the place of those values.
 const NOT_KEPT: &str = "(not kept)";
 
@@ -88,8 +113,8 @@ pub fn evidence(
 
 /// A header as it may leave the machine.
 fn impersonal(header: &Header) -> Header {
-    let is_personal = PERSONAL.iter().any(|name| header.name.eq_ignore_ascii_case(name));
-    if is_personal { Header { value: Some(NOT_KEPT.to_owned()), ..header.clone() } } else { header.clone() }
+    let is_kept = KEPT.iter().any(|name| header.name.eq_ignore_ascii_case(name));
+    if is_kept { header.clone() } else { Header { value: Some(NOT_KEPT.to_owned()), ..header.clone() } }
 }
 
 #[cfg(test)]
@@ -100,7 +125,7 @@ mod tests {
     #[test]
     fn headers_are_kept_but_for_what_is_the_person_s() {
         let header = |name: &str, value: &str| Header { name: name.into(), value: Some(value.into()) };
-        let headers = [header("Server", "nginx"), header("Set-Cookie", "session=secret")];
+        let headers = [header("Server", "nginx"), header("Set-Cookie", "session=secret"), header("X-Auth-Token", "secret")];
         let origin = Origin::parse("https://chat.example.org").expect("an origin");
         let refused =
             RefusalView::without_bytes("https://chat.example.org/?loginToken=secret", Code::IntChanged, UnixMillis(1));

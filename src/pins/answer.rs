@@ -34,6 +34,11 @@ pub struct Malformed(
 );
 
 impl Malformed {
+    /// The answer as a whole.
+    pub(super) const fn whole() -> Self {
+        Self(String::new())
+    }
+
     /// At a place, cut to [`MAX_PATH`] characters.
     pub(super) fn at(path: &str) -> Self {
         Self(path.chars().take(MAX_PATH).collect())
@@ -90,9 +95,9 @@ impl<'a> KeysAnswer<'a> {
     pub(super) fn read(text: &'a str) -> Result<Self, Malformed> {
         // What stands for an object must be one: serde would take a list for it.
         if text.len() > MAX_ANSWER_BYTES || !text.trim_start().starts_with('{') {
-            return Err(Malformed(String::new()));
+            return Err(Malformed::whole());
         }
-        let top: Top<'a> = serde_json::from_str(text).map_err(|_| Malformed(String::new()))?;
+        let top: Top<'a> = serde_json::from_str(text).map_err(|_| Malformed::whole())?;
         let mut people: BTreeMap<UserId, Part<'a>> = BTreeMap::new();
         type Field<'a> = for<'p> fn(&'p mut Part<'a>) -> &'p mut Option<&'a RawValue>;
         let fields: [(&str, Option<&'a RawValue>, Field<'a>); 4] = [

@@ -57,6 +57,8 @@ pub struct Book {
     /// Whoever had the keys that rooms use now is not all to have the next: the client has to make new ones.
     pub(super) outdated: bool,
     changed: BTreeSet<UserId>,
+    /// How often something of it has changed.
+    pub(super) revision: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,9 +74,9 @@ impl Book {
     /// # Errors
     /// [`RecordError`]
     pub async fn open(io: &Io, origin: &Origin, owner: &UserId) -> Result<Self, RecordError> {
-        let keys = vec![Log::store_key(origin, owner), open_key(origin, owner), newcomers::store_key(origin, owner)];
-        let [log, open, rooms] = <[_; 3]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
-        let log = Log::parse(&log.unwrap_or_default());
+        let log = Log::load(io, origin, owner).await?;
+        let keys = vec![open_key(origin, owner), newcomers::store_key(origin, owner)];
+        let [open, rooms] = <[_; 2]>::try_from(get_all(io, keys).await?).map_err(|_| RecordError::Store)?;
         let (open, outdated, whole) = match open.map(|text| versioned::read(&text)) {
             None => (BTreeSet::new(), false, true),
             Some(Some(SavedOpen { people, outdated })) => (people, outdated, true),
@@ -98,6 +100,7 @@ impl Book {
             heard,
             outdated,
             changed,
+            revision: 0,
         };
         let people: Vec<_> = book.open.iter().cloned().chain([book.owner.clone()]).collect();
         book.load(io, people.iter()).await?;
@@ -128,8 +131,13 @@ impl Book {
             record.demote();
         }
         record.answer.clear();
-        self.changed.insert(owner);
+        self.touch(&owner);
         self.save(io).await
+    }
+
+    /// The same, where nothing is known of it yet: a proven identity is looked for again whenever something is taken in.
+    pub(super) async fn prove_owner_once(&mut self, io: &Io) -> Result<(), RecordError> {
+        if self.proven.is_some() { Ok(()) } else { self.prove_owner(io).await }
     }
 
     /// The owner's pinned identity, where that is more than the homeserver's word.
@@ -150,7 +158,8 @@ impl Book {
     /// As [`Self::observe`].
     pub async fn hear(&mut self, io: &Io, pins: &Pins, answered: &Answered) -> Result<(), ObserveError> {
         let Answered { asked, answer, digest } = answered;
-        let (people, _) = self.take_in(io, pins, answer, &super::asked(asked), Contact::Plain).await?;
+        let text = answer.as_deref().ok_or_else(Malformed::whole)?;
+        let (people, _) = self.take_in(io, pins, text, &super::asked(asked), Contact::Plain).await?;
         if let (Some(digest), Some(people)) = (digest, people) {
             self.keep_in_mind(pins, digest, people);
         }
@@ -325,6 +334,13 @@ impl Book {
     /// Notes that a record is not as it was saved.
     pub(super) fn touch(&mut self, user: &UserId) {
         self.changed.insert(user.clone());
+        self.revision += 1;
+    }
+
+    /// A number that is another whenever something of it has changed that may show, or may hold something back.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Which deployment it is for.
@@ -413,7 +429,7 @@ impl Book {
         } else {
             self.open.insert(user.clone())
         };
-        self.changed.insert(user.clone());
+        self.touch(user);
         Ok(())
     }
 
@@ -424,10 +440,8 @@ impl Book {
         }
         let open = SavedOpen { people: self.open.clone(), outdated: self.outdated };
         let open = versioned::write(&open).ok_or(RecordError::Unreadable)?;
-        let mut texts = vec![
-            (Log::store_key(&self.origin, &self.owner), self.log.to_text()),
-            (open_key(&self.origin, &self.owner), open),
-        ];
+        let mut texts = self.log.unsaved(&self.origin, &self.owner);
+        texts.push((open_key(&self.origin, &self.owner), open));
         for user in &self.changed {
             let Some(record) = self.records.get(user) else { continue };
             texts.push((PeerRecord::store_key(&self.origin, &self.owner, user), record.to_text()?));
@@ -435,6 +449,7 @@ impl Book {
         match io.ask(Effect::Store(StoreCommand::PutAll(texts))).await {
             Answer::Done => {
                 self.changed.clear();
+                self.log.is_saved();
                 Ok(())
             }
             _ => Err(RecordError::Store),

@@ -84,7 +84,7 @@ pub async fn pass(io: &Io, book: &mut Book, pins: &Pins, sent: &Sent) -> Result<
     let Some(entries) = outline(text) else { return Ok(Passage::Unclear) };
     let people = people(entries.iter());
     book.load(io, people.iter()).await?;
-    book.prove_owner(io).await?;
+    book.prove_owner_once(io).await?;
     if !entries.iter().all(|entry| passes(book, pins, entry)) {
         return Ok(Passage::Unclear);
     }
@@ -177,7 +177,7 @@ pub(super) async fn query(io: &Io, book: &mut Book, pins: &Pins, people: &BTreeS
             let of = batch.iter().cloned().collect();
             let observed = match String::from_utf8(response.body) {
                 Ok(text) => book.observe(io, pins, &text, &of, Contact::Ourselves).await,
-                Err(_) => Err(ObserveError::Malformed(Malformed::at(""))),
+                Err(_) => Err(ObserveError::Malformed(Malformed::whole())),
             };
             match observed {
                 Ok(_) => {}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::log::{Log, line_hash};
+use super::log::{Log, line_hash, read_kept};
 use crate::{
     bootstrap::record::RecordError,
     effect::{Answer, Effect, HttpRequest, Io, Method, StoreCommand, Target, VaultCommand},
@@ -131,13 +131,7 @@ pub async fn tell_head(io: &Io, origin: &Origin, owner: &UserId, url: &Url) -> R
 /// The log, and its head, signed now; none of a log that has no entries, nor where the vault cannot sign: not every browser
 /// has Ed25519.
 async fn signed(io: &Io, origin: &Origin, owner: &UserId) -> Result<(String, Option<Head>), RecordError> {
-    let Answer::Record(log) = io.ask(Effect::Store(StoreCommand::Get(Log::store_key(origin, owner)))).await else {
-        return Err(RecordError::Store);
-    };
-    let mut log = log.unwrap_or_default();
-    if !log.is_empty() && !log.ends_with('\n') {
-        log.push('\n');
-    }
+    let log = read_kept(io, origin, owner).await?;
     let (number, hash) = Log::parse(&log).head();
     if number == 0 {
         return Ok((log, None));
@@ -187,6 +181,9 @@ mod tests {
                 };
                 let answer = match effect {
                     Effect::Store(StoreCommand::Get(key)) => Answer::Record(self.store.get(&key).await.unwrap()),
+                    Effect::Store(StoreCommand::GetAll(keys)) => {
+                        Answer::Records(self.store.get_all(&keys).await.unwrap())
+                    }
                     Effect::Store(StoreCommand::Put(key, text)) => {
                         self.store.put(&key, &text).await.unwrap();
                         Answer::Done

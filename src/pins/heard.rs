@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sha2::{Digest, Sha256};
 
-use super::{book::Book, verdict::Verdict};
+use super::{answer::MAX_ANSWER_BYTES, book::Book, verdict::Verdict};
 use crate::{ident::UserId, policy::Pins};
 
 /// How many answers are kept in mind. Clients ask for 250 people at a time.
@@ -13,11 +13,26 @@ const MAX_ANSWERS: usize = 64;
 /// What a client was answered to a keys query.
 pub struct Answered {
     /// The query's body.
-    pub asked: String,
-    /// The answer's body.
-    pub answer: String,
+    pub(super) asked: String,
+    /// The answer's body; `None` where it stayed in the page, because nobody would read so long a one.
+    pub(super) answer: Option<String>,
     /// The page's digest of the two, where they are long.
-    pub digest: Option<String>,
+    pub(super) digest: Option<String>,
+}
+
+impl Answered {
+    /// The answer to a query as a page hands it in: its body, and the digest of the two where they are long.
+    #[must_use]
+    pub const fn new(asked: String, answer: String, digest: Option<String>) -> Self {
+        Self { asked, answer: Some(answer), digest }
+    }
+
+    /// An answer of which a page says no more than how many bytes it has; `None` where one of that size is read, and has to
+    /// be handed in.
+    #[must_use]
+    pub fn too_long(asked: String, bytes: u64) -> Option<Self> {
+        (bytes > MAX_ANSWER_BYTES as u64).then_some(Self { asked, answer: None, digest: None })
+    }
 }
 
 /// The answers that are kept in mind, while the background lives.
@@ -71,5 +86,22 @@ impl Book {
             hash.update(&record.answer);
         }
         Some(hash.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn a_page_keeps_to_itself_what_nobody_would_read_and_nothing_else() {
+        let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("extension/hook/wire.js");
+        let longest = format!("const LONGEST = {} << 20;", MAX_ANSWER_BYTES >> 20);
+        assert!(fs::read_to_string(hook).unwrap().contains(&longest), "the page has another limit than {longest}");
+        let most = (MAX_ANSWER_BYTES >> 20 << 20) as u64;
+        assert!(Answered::too_long(String::new(), most).is_none());
+        assert!(Answered::too_long(String::new(), most + 1).is_some());
     }
 }

@@ -168,10 +168,14 @@ pub struct Log {
     missing: Vec<Range<u64>>,
     /// So many lines there may be before it is looked again whose could go.
     crowded: usize,
+    /// In how many parts it is kept.
+    parts: usize,
+    /// So many lines from the first are as they are kept.
+    unchanged: usize,
 }
 
 impl Log {
-    /// The store's key.
+    /// The store's key; that of its first part, where it is long.
     #[must_use]
     pub fn store_key(origin: &Origin, owner: &UserId) -> String {
         format!("pin-log|{}|{}", origin.as_str(), owner.as_str())
@@ -261,6 +265,7 @@ impl Log {
         let mut left = count / 2;
         let kept = self.kept(peer, count / 4);
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len());
+        let mut unchanged = self.unchanged;
         for line in std::mem::take(&mut self.lines) {
             let theirs = line.peer() == Some(peer);
             let gone = match &line.head {
@@ -285,9 +290,12 @@ impl Log {
                 }
                 None => gone,
             };
-            lines.push(Line::of_gone(gone)?);
+            let line = Line::of_gone(gone)?;
+            unchanged = unchanged.min(lines.len());
+            lines.push(line);
         }
         self.lines = lines;
+        self.unchanged = unchanged;
         self.count.insert(peer.clone(), count - count / 2 + left);
         Ok(())
     }
@@ -405,5 +413,8 @@ pub(super) fn line_hash(line: &str) -> String {
     base64::encode_unpadded(&Sha256::digest(line))
 }
 
+mod parts;
 #[cfg(test)]
 mod tests;
+
+pub(super) use parts::read as read_kept;

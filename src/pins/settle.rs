@@ -43,7 +43,10 @@ impl PeerRecord {
 impl Book {
     /// The device that this browser is: Element itself says how it stands with it.
     pub fn is_here(&mut self, device: DeviceId) {
-        self.here = Some(device);
+        if self.here.as_ref() != Some(&device) {
+            self.here = Some(device);
+            self.revision += 1;
+        }
     }
 
     /// When to look again; `None` where there is nobody to look at.

@@ -24,9 +24,9 @@ pub mod witness;
 use crate::{
     bootstrap::{
         End, Outcome, Scene, Setup, conclude,
-        look::LookError,
+        look::{self, LookError},
         pause::{self, Flow},
-        prove::{self, SecretsProven},
+        prove::SecretsProven,
         record::{AccountRecord, GnupgTried, KeyStatus, VaultKey},
         switch::SwitchError,
     },
@@ -34,6 +34,7 @@ use crate::{
     error::Code,
     events::{self, Event},
     ident::KeyId,
+    identity::PublishedIdentity,
     matrix::{homeserver::Homeserver, keys},
     secret::SecretText,
     status::{Progress, State, StepName},
@@ -70,7 +71,17 @@ pub async fn run(io: Io, setup: Setup, way: Way) -> Outcome {
     conclude(&scene, Flow::Restore, progress, ended.map(|()| None)).await
 }
 
-/// Goes on, within a set-up, with secret storage whose key this browser lacks: the session may be vouched for all the same.
+/// Lacks this session what is in secret storage? Nobody vouches for it, and it does not have the account's secrets.
+pub(crate) async fn is_lacking(scene: &Scene<'_>, identity: &PublishedIdentity) -> Result<bool, End> {
+    Ok(!vouches_for_session(scene, identity) && !look::holds_secrets(scene).await?)
+}
+
+fn vouches_for_session(scene: &Scene<'_>, identity: &PublishedIdentity) -> bool {
+    identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id)
+}
+
+/// Goes on, within a set-up, with secret storage that this browser has no key for, or this session nothing of: it may be
+/// vouched for all the same.
 pub(crate) async fn take_up(scene: &Scene<'_>, progress: &mut Progress) -> Result<(), End> {
     let way = if scene.setup.asked { Way::Asked } else { Way::Silent };
     steps(scene, progress, way, true).await
@@ -89,13 +100,12 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     }
     let lacking =
         (found.is_foreign(&record) || found.is_successor(&record)) && (lacking || matches!(way, Way::Given(_)));
-    let vouched = found.published.identity.vouched_devices().any(|device| *device.device_id() == scene.setup.device_id);
-    if vouched && !lacking {
+    if vouches_for_session(scene, &found.published.identity) && !lacking {
         return Err(End::Leave(State::Working, None));
     }
     let opened = open::open(scene, &mut record, &found, way).await?;
     scene.show(progress, StepName::Prove).await;
-    let proven = prove::secrets(scene, opened.key(), &found.published).await?;
+    let proven = found.prove(scene, opened.key()).await?;
     let believed = believe::believe(scene, &mut record, &found).await?;
     scene.show(progress, StepName::Store).await;
     restore(scene, &mut record, &found, opened, proven, believed).await
@@ -162,10 +172,8 @@ async fn restore(
     // What the client says of itself is not asked for: its device is vouched for, or it is not.
     for _ in 0..VOUCHED_READS {
         let answer = keys::read_query(&scene.homeserver.send(keys::query(user_id)).await?)?;
-        let identity = crate::identity::PublishedIdentity::read(&answer, user_id)?.ok_or(LookError::NoIdentity)?;
-        if identity.master() == found.published.identity.master()
-            && identity.vouched_devices().any(|device| device.device_id() == device_id)
-        {
+        let identity = PublishedIdentity::read(&answer, user_id)?.ok_or(LookError::NoIdentity)?;
+        if identity.master() == found.published.identity.master() && vouches_for_session(scene, &identity) {
             let event = Event::Restored { key_id: found.key_id.clone(), device_id: device_id.clone() };
             events::note(scene.io, origin, user_id, event).await?;
             sign(scene, record, &key).await;

@@ -107,7 +107,12 @@ pub(super) async fn open(
         if let Some(opened) = try_wrapped(scene, found, wrapped).await? {
             let since = record.devices.get(&scene.setup.device_id).map(|device| device.since);
             let in_time = since.is_some_and(|since| scene.io.now().since(since) <= READ_WINDOW);
-            return if in_time || !silent { Ok(opened) } else { Err(End::Leave(State::Failed, Some(Code::RecBridge))) };
+            // Later the person asks for it, or confirms the session in the client itself.
+            return if in_time || !silent {
+                Ok(opened)
+            } else {
+                Err(End::Leave(State::Waiting, Some(Code::RecSession)))
+            };
         }
     }
     if silent && found.entry.is_none() && (!theirs || !record.is_untouched()) {

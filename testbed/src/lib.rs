@@ -37,7 +37,7 @@ pub use pinentry::Pinentry;
 pub use ports::free_port;
 pub use process::Service;
 pub use proxy::{Asked, Proxy, Recorded};
-pub use rules::{Action, Answer, Rule};
+pub use rules::{Action, Answer, Gate, Rule};
 pub use scratch::scratch_dir;
 pub use sks::Sks;
 pub use synapse::{Synapse, SynapseOptions};

@@ -188,6 +188,10 @@ impl Shared {
                     tokio::time::sleep(time).await;
                     *then
                 }
+                Action::Wait(gate, then) => {
+                    gate.passed().await;
+                    *then
+                }
                 Action::PassThenDrop => {
                     self.forward(asked).await?.bytes().await?;
                     return Err("dropped by a rule after the service had answered".into());

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use hyper::body::{Body, Frame};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::proxy::Asked;
 
@@ -59,6 +60,28 @@ impl Answer {
 type Rewriter = Arc<dyn Fn(&Asked, Answer) -> Answer + Send + Sync>;
 type Matcher = Arc<dyn Fn(&Asked) -> bool + Send + Sync>;
 
+/// Holds requests up until it is opened; a clone is the same gate.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    /// A closed one.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Lets through whatever waits, and whatever comes.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(crate) async fn passed(&self) {
+        // The sender is here: it is not gone while this waits.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}
+
 /// What happens to a request.
 #[derive(Clone)]
 pub enum Action {
@@ -74,6 +97,8 @@ pub enum Action {
     Stall,
     /// Something after a while.
     Delay(Duration, Box<Action>),
+    /// Something once a gate is open.
+    Wait(Gate, Box<Action>),
     /// The service answers, and the answer is changed.
     Rewrite(Rewriter),
     /// This answer, whose body never ends: no more of it comes.
@@ -120,6 +145,7 @@ impl fmt::Debug for Action {
             Self::PassThenDrop => formatter.write_str("PassThenDrop"),
             Self::Stall => formatter.write_str("Stall"),
             Self::Delay(time, then) => write!(formatter, "Delay({time:?}, {then:?})"),
+            Self::Wait(_, then) => write!(formatter, "Wait({then:?})"),
             Self::Rewrite(_) => formatter.write_str("Rewrite"),
             Self::Begin(answer) => write!(formatter, "Begin({})", answer.status),
             Self::Endless { content_type, .. } => write!(formatter, "Endless({content_type})"),

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use keystead_testbed::{
-    Action, Answer, Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Rule, Sks, Synapse, SynapseOptions,
+    Action, Answer, Gate, Gpg, HostPage, HostPageOptions, KeyKind, KeySpec, Proxy, Rule, Sks, Synapse, SynapseOptions,
 };
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -103,6 +103,16 @@ async fn connections_break_hang_and_wait() {
     let started = Instant::now();
     assert_eq!(Client::new().get(&url).send().await.unwrap().status(), 200);
     assert!(started.elapsed() >= wait);
+    let gate = Gate::closed();
+    proxy.set_rules([Rule::on_any("/", Action::Wait(gate.clone(), Box::new(Action::Pass)))]);
+    let waiting = tokio::spawn(Client::new().get(&url).send());
+    while proxy.requests().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    assert!(impatient().get(&url).send().await.unwrap_err().is_timeout());
+    assert!(!waiting.is_finished());
+    gate.open();
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
     let body = Action::Endless { content_type: "text/plain", chunk: "never ".repeat(1000).into() };
     proxy.set_rules([Rule::on_any("/", body)]);
     let mut endless = impatient().get(&url).send().await.unwrap();
@@ -113,7 +123,7 @@ async fn connections_break_hang_and_wait() {
     }
 
     let statuses: Vec<_> = proxy.requests().iter().map(|request| request.status).collect();
-    assert_eq!(statuses, [None, None, Some(200), Some(200)]);
+    assert_eq!(statuses, [None, None, Some(200), Some(200), None, Some(200)]);
 }
 
 #[tokio::test]

@@ -551,7 +551,7 @@ impl Account {
         if command == PageCommand::RenewBackup {
             self.element.renew_backup(&self.synapse, &self.session).await;
         }
-        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
         let secrets: Vec<_> = self.element.secrets().collect();
         let all: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret)).collect();
         let answer = match command {
@@ -571,7 +571,7 @@ impl Account {
 
     /// What a client does in a restore: reads its secrets over the bridge and, when it has them all, signs its device.
     async fn take_secrets(&self) -> Result<PageAnswer, Died> {
-        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
         let mut self_signing = None;
         for (name, expected) in self.element.secrets() {
             let bridge::Answer::Secret(secret) = self.drive(|io| bridge::get(io, &session, name)).await? else {
@@ -593,7 +593,7 @@ impl Account {
 
     /// A script in the page stores, reads and removes a secret of this name.
     pub(crate) async fn page_asks_for(&self, name: &str) -> [bridge::Answer; 3] {
-        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
         let secret = SecretText::new("A".repeat(43));
         [
             self.drive(|io| bridge::store(io, &session, name, &secret)).await.unwrap_or_else(|Died| panic!()),
@@ -604,7 +604,7 @@ impl Account {
 
     /// The client removes a secret from secret storage, which the page hook tells of first.
     pub(crate) async fn put_aside(&self, name: &str) {
-        let session = bridge::Session { origin: origin(), user_id: self.user.clone(), device_id: self.device() };
+        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
         let answer = self.drive(|io| bridge::put_aside(io, &session, name)).await.unwrap_or_else(|Died| panic!());
         assert!(matches!(answer, bridge::Answer::Own), "{name}");
     }

@@ -2,6 +2,7 @@
 
 use keystead_core::{
     bootstrap::Outcome,
+    bridge::READ_WINDOW,
     error::Code,
     identity::{PublicKey, derive_public},
     recovery::sealed,
@@ -89,6 +90,45 @@ async fn in_the_same_browser_a_new_session_needs_nothing_where_the_wrapping_key_
     let message = message_of(&account.restore(&world, Way::Silent).await);
     let outcome = account.restore(&world, Way::Given(opened(&world, &message).await)).await;
     assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+}
+
+/// As Element does it: a page that is loaded again does not ask a second time to be confirmed.
+#[tokio::test]
+async fn a_client_that_was_started_again_before_it_was_confirmed_is_restored_all_the_same() {
+    let world = World::start().await;
+    let first = set_up(&world).await;
+    let browser = first.elsewhere(&world).await;
+    browser.holds_secrets.set(false);
+    browser.log_in(None).await;
+    let message = message_of(&browser.start(&world, None).await.unwrap());
+    let given = Way::Given(opened(&world, &message).await);
+    let master_key = asked(&browser.restore(&world, given).await);
+    assert_eq!(asked(&browser.start(&world, None).await.unwrap()), master_key, "it is asked for still");
+    browser.believe(master_key, true).await;
+    let outcome = browser.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    assert!(browser.is_vouched_for(&world).await && browser.holds_secrets.get());
+
+    // Where the wrapping key was kept, by itself; but not long after the login.
+    let account = first.again(&world, true).await;
+    account.holds_secrets.set(false);
+    account.asked.set(false);
+    account.log_in(None).await;
+    account.wait(READ_WINDOW * 2);
+    let outcome = account.start(&world, None).await.unwrap();
+    assert_eq!((outcome.progress.state, code(&outcome)), (State::Waiting, Some(Code::RecSession)));
+    assert!(account.given.borrow().is_empty() && !account.is_vouched_for(&world).await);
+    account.asked.set(true);
+    let outcome = account.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    let account = account.again(&world, true).await;
+    account.holds_secrets.set(false);
+    account.asked.set(false);
+    account.log_in(None).await;
+    let outcome = account.start(&world, None).await.unwrap();
+    assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
+    assert!(account.is_vouched_for(&world).await && account.holds_secrets.get());
+    account.is_whole(&world).await.unwrap();
 }
 
 #[tokio::test]

@@ -63,6 +63,16 @@ fn is_complete(outcome: Option<&Outcome>) -> bool {
     outcome.is_some_and(|outcome| outcome.progress.state == State::Complete)
 }
 
+/// By turns: the page was loaded again, and the client does not ask to be confirmed any more; or only the background was
+/// stopped.
+async fn next_start(world: &World, browser: &Account, start: usize) -> Option<Outcome> {
+    if start.is_multiple_of(2) {
+        browser.start(world, None).await
+    } else {
+        browser.restore_and_start(world, Way::Asked, None).await
+    }
+}
+
 /// A new browser, where the person opened the sealed recovery and said that the identity is theirs.
 async fn new_browser(world: &World, person: &Person, fault: Option<Fault>) -> Result<Vec<String>, String> {
     let browser = person.first.elsewhere(world).await;
@@ -71,14 +81,17 @@ async fn new_browser(world: &World, person: &Person, fault: Option<Fault>) -> Re
     browser.believe(person.master_key, true).await;
     let mut outcome = browser.restore_and_start(world, person.given(), fault).await;
     let trace = browser.trace();
-    for _ in 0..STARTS {
+    for start in 0..STARTS {
         if is_complete(outcome.as_ref()) {
             break;
         }
         // What was given before is in the vault, or the person gives it again.
-        let asked = matches!(&outcome, Some(outcome) if outcome.progress.state == State::Recover);
-        let way = if asked { person.given() } else { Way::Asked };
-        outcome = browser.restore_and_start(world, way, None).await;
+        outcome = match &outcome {
+            Some(outcome) if outcome.progress.state == State::Recover => {
+                browser.restore_and_start(world, person.given(), None).await
+            }
+            _ => next_start(world, &browser, start).await,
+        };
     }
     person.is_whole(world, &browser).await.map_err(|why| format!("{why}, ended as {}", said(outcome.as_ref())))?;
     if !is_complete(outcome.as_ref()) {
@@ -108,7 +121,7 @@ async fn same_browser(
     browser.holds_secrets.set(false);
     let mut outcome = browser.restore_and_start(world, Way::Silent, fault).await;
     let trace = browser.trace();
-    for _ in 0..STARTS {
+    for start in 0..STARTS {
         if is_complete(outcome.as_ref()) {
             break;
         }
@@ -117,7 +130,7 @@ async fn same_browser(
         {
             break;
         }
-        outcome = browser.restore_and_start(world, Way::Asked, None).await;
+        outcome = next_start(world, &browser, start).await;
     }
     let ended = if is_complete(outcome.as_ref()) {
         person.is_whole(world, &browser).await

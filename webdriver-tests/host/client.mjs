@@ -10,8 +10,9 @@
 //   store-secret  {recoveryKey, name, secret}   one more secret in secret storage
 //   send          {messages, roomId? | roomName?, invite?, awaitJoin?, crossSign?}   an encrypted room
 //   follow        {roomId? | invite?, identity?}   goes on until it is ended: a line for its start, one for each message with
-//                 what it says, and of what is attached, decrypted, the hash, the size and the first bytes; on stdin, a line
-//                 {sign: DEVICE} for each device of the account that it is to vouch for
+//                 what it says, and of what is attached, decrypted, the hash, the size and the first bytes; one with the type
+//                 of what is sent to the device, other than keys of rooms; on stdin, a line {sign: DEVICE} for each device of
+//                 the account that it is to vouch for, or {ask: TYPE, content} to ask all of them for something
 //   state         {accessToken?}            what the server stores for the account; changes nothing
 import { commands } from "./client/commands.mjs";
 import { silence } from "./client/silence.mjs";

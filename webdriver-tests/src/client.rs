@@ -108,8 +108,25 @@ impl Follower {
     /// # Errors
     /// If the next one is readable, or none comes.
     pub async fn cannot_read(&mut self) -> Result<()> {
-        let line = self.next().await?;
+        let line = self.hears(|line| line["readable"].is_boolean()).await?;
         if line["readable"] == false { Ok(()) } else { bail!("the device reads {}", line["body"]) }
+    }
+
+    /// Waits until something of this type came for the device itself, encrypted.
+    ///
+    /// # Errors
+    /// If it does not come to that.
+    pub async fn gets(&mut self, kind: &str) -> Result<()> {
+        self.hears(|line| line["came"] == kind).await.with_context(|| format!("waiting for {kind}")).map(drop)
+    }
+
+    /// Has the device ask all others of its account for something.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub async fn ask(&mut self, kind: &str, content: &Value) -> Result<()> {
+        self.stdin.write_all(format!("{}\n", json!({ "ask": kind, "content": content })).as_bytes()).await?;
+        self.hears(|line| line["asked"] == kind).await.with_context(|| format!("asking: {kind}")).map(drop)
     }
 
     /// Has the device vouch for another one of its account, with the identity that it made.

@@ -11,11 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use memchr::memmem;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// 32 bytes in all the forms that are looked for.
+/// Bytes in all the forms that are looked for: 32 of a recovery key, or a text that somebody typed.
 pub struct Needle {
     bytes: Vec<u8>,
-    base58: String,
+    texts: Vec<String>,
     forms: Vec<(String, Vec<u8>)>,
 }
 
@@ -29,6 +30,14 @@ impl Needle {
         let decoded = bs58::decode(&compact).into_vec().context("no recovery key")?;
         ensure!(decoded.len() == 35 && decoded.starts_with(&[0x8b, 0x01]), "no recovery key");
         Ok(Self::new(decoded[2..34].to_vec()))
+    }
+
+    /// From a passphrase.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let in_url = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let typed = [("as typed", text.to_owned()), ("in a URL", in_url)].map(|(name, text)| (name.to_owned(), text));
+        Self::in_forms(text.as_bytes().to_vec(), typed.to_vec())
     }
 
     /// A control: random bytes.
@@ -47,13 +56,22 @@ impl Needle {
         let base58 = bs58::encode(prefixed).into_string();
         let grouped: Vec<&str> =
             (0..base58.len()).step_by(4).filter_map(|at| base58.get(at..base58.len().min(at + 4))).collect();
-        let mut texts = vec![
-            ("base58".to_owned(), base58.clone()),
-            ("base58 in groups".to_owned(), grouped.join(" ")),
-            ("hex".to_owned(), bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        let grouped = grouped.join(" ");
+        let written = [("base58", base58), ("base58 in groups", grouped)];
+        Self::in_forms(bytes, written.map(|(name, text)| (name.to_owned(), text)).to_vec())
+    }
+
+    /// The bytes, and the texts in which people write them, the plainest first.
+    fn in_forms(bytes: Vec<u8>, written: Vec<(String, String)>) -> Self {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let plainest = written.first().map(|(_, text)| text.clone());
+        let plain: Vec<String> = plainest.into_iter().chain([hex.clone(), STANDARD.encode(&bytes)]).collect();
+        let mut texts = written;
+        texts.extend([
+            ("hex".to_owned(), hex),
             ("HEX".to_owned(), bytes.iter().map(|byte| format!("{byte:02X}")).collect()),
             ("decimal".to_owned(), bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",")),
-        ];
+        ]);
         for (name, engine) in [("base64", &STANDARD), ("base64url", &URL_SAFE)] {
             for offset in 0..3 {
                 // In a longer base64 text the bytes may begin at any of three places; the rims depend on the neighbours.
@@ -69,7 +87,7 @@ impl Needle {
             forms.push((format!("{name} in UTF-16"), wide));
             forms.push((name, text.into_bytes()));
         }
-        Self { bytes, base58, forms }
+        Self { bytes, texts: plain, forms }
     }
 
     /// The bytes.
@@ -78,11 +96,10 @@ impl Needle {
         &self.bytes
     }
 
-    /// Its text in base58, and those in hexadecimal and base64.
+    /// Its text in base58 or as it was typed, and those in hexadecimal and base64.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
-        let hex = self.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        vec![self.base58.clone(), hex, STANDARD.encode(&self.bytes)]
+        self.texts.clone()
     }
 
     /// The names of the forms that are in `hay`.
@@ -93,17 +110,19 @@ impl Needle {
     }
 }
 
-/// Checks a place: the control is there in each of these forms, and the secret in none.
+/// Checks a place: the control is there in each of these forms, and no secret in any.
 ///
 /// # Errors
 /// If it is not so, with the place and the forms.
-pub fn check(place: &str, hay: &[u8], control: &Needle, planted: &[&str], secret: &Needle) -> Result<()> {
+pub fn check(place: &str, hay: &[u8], control: &Needle, planted: &[&str], secrets: &[&Needle]) -> Result<()> {
     let seen = control.found_in(hay);
     for form in planted {
         ensure!(seen.contains(form), "{place}: the planted control was not found as {form}: the search sees nothing");
     }
-    let leaked = secret.found_in(hay);
-    ensure!(leaked.is_empty(), "{place}: the recovery key is there as {}", leaked.join(", "));
+    for (at, secret) in secrets.iter().enumerate() {
+        let leaked = secret.found_in(hay);
+        ensure!(leaked.is_empty(), "{place}: secret {at} is there as {}", leaked.join(", "));
+    }
     Ok(())
 }
 
@@ -111,7 +130,7 @@ pub fn check(place: &str, hay: &[u8], control: &Needle, planted: &[&str], secret
 ///
 /// # Errors
 /// As for [`check`]; a leak names its file.
-pub fn check_files(place: &str, dir: &Path, control: &Needle, planted: &[&str], secret: &Needle) -> Result<()> {
+pub fn check_files(place: &str, dir: &Path, control: &Needle, planted: &[&str], secrets: &[&Needle]) -> Result<()> {
     let mut missing: Vec<&str> = planted.to_vec();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -125,9 +144,11 @@ pub fn check_files(place: &str, dir: &Path, control: &Needle, planted: &[&str], 
                 let Ok(bytes) = fs::read(entry.path()) else { continue };
                 let seen = control.found_in(&bytes);
                 missing.retain(|form| !seen.contains(form));
-                let leaked = secret.found_in(&bytes);
-                if !leaked.is_empty() {
-                    bail!("{place}: the recovery key is in {} as {}", entry.path().display(), leaked.join(", "));
+                for (at, secret) in secrets.iter().enumerate() {
+                    let leaked = secret.found_in(&bytes);
+                    if !leaked.is_empty() {
+                        bail!("{place}: secret {at} is in {} as {}", entry.path().display(), leaked.join(", "));
+                    }
                 }
             }
         }
@@ -159,6 +180,17 @@ mod tests {
         assert!(Needle::random().unwrap().found_in(text.as_bytes()).is_empty());
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(needle.found_in(&wide).contains(&"base58 in UTF-16"));
+    }
+
+    #[test]
+    fn a_passphrase_is_found_however_it_is_written() {
+        let needle = Needle::of_text("a few words");
+        assert_eq!(needle.found_in(b"say: a few words."), ["raw", "as typed"]);
+        assert_eq!(needle.found_in(b"?q=a%20few%20words"), ["in a URL"]);
+        assert_eq!(needle.found_in(b"6120666577 20776f726473"), [""; 0]);
+        assert_eq!(needle.found_in(b"612066657720776f726473"), ["hex"]);
+        let longer = STANDARD.encode("now a few words more");
+        assert!(!needle.found_in(longer.as_bytes()).is_empty());
     }
 
     #[test]

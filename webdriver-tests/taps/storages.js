@@ -1,5 +1,5 @@
-// Defines `keysteadStorages()`: everything that this origin has stored, as one text; bytes are written in hexadecimal.
-globalThis.keysteadStorages = async () => {
+// Everything that this origin has stored, a text for each kind of store; bytes are written in hexadecimal.
+const keysteadStored = async () => {
     const seen = new Set();
     const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const write = (value) => {
@@ -18,34 +18,42 @@ globalThis.keysteadStorages = async () => {
             request.onsuccess = () => resolve(request.result);
             request.onerror = () => reject(request.error);
         });
-    const parts = [];
-    for (const storage of [globalThis.localStorage, globalThis.sessionStorage]) {
-        if (storage) parts.push(write({ ...storage }));
+    const places = { cookies: globalThis.document?.cookie ?? "" };
+    for (const name of ["localStorage", "sessionStorage"]) {
+        if (globalThis[name]) places[name] = write({ ...globalThis[name] });
     }
-    parts.push(globalThis.document?.cookie ?? "");
+    const databases = [];
     for (const { name } of await indexedDB.databases()) {
         const database = await settled(indexedDB.open(name));
         for (const store of database.objectStoreNames) {
             const objects = database.transaction(store).objectStore(store);
-            parts.push(`${name} ${store}`, write(await settled(objects.getAllKeys())), write(await settled(objects.getAll())));
+            databases.push(`${name} ${store}`, write(await settled(objects.getAllKeys())), write(await settled(objects.getAll())));
         }
         database.close();
     }
+    places.indexedDB = databases.join("\n");
+    const cached = [];
     for (const name of (await globalThis.caches?.keys()) ?? []) {
         const cache = await caches.open(name);
-        for (const response of await cache.matchAll()) parts.push(await response.text());
+        for (const response of await cache.matchAll()) cached.push(await response.text());
     }
+    places.caches = cached.join("\n");
     const api = globalThis.browser ?? globalThis.chrome;
     for (const area of ["local", "session", "managed", "sync"]) {
         const stored = await api?.storage?.[area]?.get(null).catch(() => null);
-        if (stored) parts.push(write(stored));
+        if (stored) places[`storage.${area}`] = write(stored);
     }
-    return parts.join("\n");
+    return places;
 };
+// As JSON, and as one text.
+globalThis.keysteadPlaces = async () => JSON.stringify(await keysteadStored());
+globalThis.keysteadStorages = async () => Object.values(await keysteadStored()).join("\n");
 
 // Plants a control of the same kinds: texts, and raw bytes in a database.
 globalThis.keysteadPlant = async (texts, bytes) => {
-    globalThis.localStorage?.setItem("keystead-control", texts.join(" "));
+    for (const name of ["localStorage", "sessionStorage"]) globalThis[name]?.setItem("keystead-control", texts.join(" "));
+    const api = globalThis.browser ?? globalThis.chrome;
+    for (const area of ["local", "session"]) await api?.storage?.[area]?.set({ "keystead-control": texts.join(" ") });
     const opening = indexedDB.open("keystead-control", 1);
     opening.onupgradeneeded = () => opening.result.createObjectStore("control");
     const database = await new Promise((resolve, reject) => {

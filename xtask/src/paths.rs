@@ -3,10 +3,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The root of the work tree.
+/// The root of the work tree. Cargo says which one it runs in: where several share its output, this may have been built in
+/// another one.
 pub(crate) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_owned()
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    own.parent().map(Path::to_owned).unwrap_or(own)
 }
 
 /// The unpacked extensions.

@@ -12,6 +12,7 @@ use keystead_core::{
     policy::IntegrityMode,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use wasm_bindgen_futures::spawn_local;
 
 use super::{change, enrol, mode, place, refusals};
@@ -23,8 +24,12 @@ const KEPT: &str = "verified documents";
 const OPENED: &str = "opened documents";
 /// Where those from before are kept for as long.
 const BEFORE: &str = "documents from before";
+/// Where the names of unverified documents are kept for as long.
+const STRANGERS: &str = "unverified documents";
 /// How many are kept: a browser holds some that were left, to go back to them.
 const MAX_KEPT: usize = 100;
+/// How many names of unverified documents are known.
+const MAX_STRANGERS: usize = 1000;
 
 /// A frame of a tab, as the browser numbers them: Firefox's numbers of frames have more than 32 bits.
 pub(crate) type Place = (i32, i64);
@@ -49,13 +54,15 @@ pub(crate) struct Documents {
     opened: BTreeMap<i32, OpenedHere>,
     /// The tabs that show a document from before anything was enforced.
     before: BTreeMap<i32, Before>,
+    /// The names of documents that were there unverified: what is allowed in their frames later is another document's.
+    strangers: BTreeSet<DocumentId>,
 }
 
 /// A document from before anything was enforced.
 #[derive(Serialize, Deserialize)]
 struct Before {
     of: Origin,
-    /// Its name, once it said that.
+    /// Its name, where it has one.
     document: Option<DocumentId>,
 }
 
@@ -93,9 +100,31 @@ impl Documents {
         self.before.retain(|_, before| enforced.contains(&before.of));
     }
 
+    /// Nothing that was allowed in a deployment proves anything from now on.
+    pub(super) fn forget(&mut self, of: &Origin) {
+        self.verified.retain(|(_, page)| page.deployment() != of);
+        self.saved.retain(|kept| kept.page.deployment() != of);
+        self.unnamed.retain(|_, (origin, ..)| origin != of);
+        self.held.retain(|_, origin| origin != of);
+    }
+
+    /// Does any tab show a document from before?
+    pub(super) fn is_anything_before(&self) -> bool {
+        !self.before.is_empty()
+    }
+
     /// What a tab shows of a deployment is from before.
-    pub(super) fn note_before(&mut self, tab: i32, of: &Origin) {
-        self.before.entry(tab).or_insert_with(|| Before { of: of.clone(), document: None });
+    pub(super) fn note_before(&mut self, tab: i32, of: &Origin, document: Option<DocumentId>) {
+        self.strangers.extend(document.clone());
+        self.before.entry(tab).or_insert_with(|| Before { of: of.clone(), document });
+    }
+
+    /// A document is there that nobody verified.
+    pub(super) fn note_stranger(&mut self, document: &DocumentId) {
+        if self.strangers.len() >= MAX_STRANGERS {
+            self.strangers.pop_first();
+        }
+        self.strangers.insert(document.clone());
     }
 
     /// Is what a tab shows known to be from before?
@@ -115,9 +144,8 @@ impl Documents {
     }
 
     /// Is this the document from before that a tab shows? A tab has one such: what it shows next is from now.
-    pub(super) fn is_from_before(&mut self, tab: i32, of: &Origin, document: &DocumentId) -> bool {
-        let Some(before) = self.before.get_mut(&tab).filter(|before| before.of == *of) else { return false };
-        before.document.get_or_insert_with(|| document.clone()) == document
+    pub(super) fn is_from_before(&self, tab: i32, of: &Origin, document: &DocumentId) -> bool {
+        self.before.get(&tab).is_some_and(|before| before.of == *of && before.document.as_ref() == Some(document))
     }
 
     /// The HTML of a frame was allowed. Keys are for those where nothing else runs either; where something was opened in the
@@ -192,11 +220,16 @@ impl Documents {
                     self.releases.entry(place).or_insert_with(|| verified.releases().to_vec());
                     self.verified.push((place, verified));
                 }
+                // Of a release that is not allowed any more nothing is known.
+                None if *page.deployment() == *origin => {}
                 None => self.saved.push(Kept { place, page }),
             }
         }
         if self.is_verified(origin, document) {
             return true;
+        }
+        if self.strangers.contains(document) {
+            return false;
         }
         let fits = self.unnamed.get(&at).is_some_and(|(of, was, _)| of == origin && was == path);
         let allowed = if fits { self.unnamed.remove(&at) } else { None };
@@ -217,8 +250,10 @@ pub(super) async fn remember(state: &State) {
     let kept = webextension::session_read(KEPT).await;
     let opened = webextension::session_read(OPENED).await;
     let before = webextension::session_read(BEFORE).await;
+    let strangers = webextension::session_read(STRANGERS).await;
     let mut documents = state.guard.documents.borrow_mut();
     documents.before = serde_json::from_value(before).unwrap_or_default();
+    documents.strangers = serde_json::from_value(strangers).unwrap_or_default();
     documents.saved = serde_json::from_value(kept).unwrap_or_default();
     documents.opened = serde_json::from_value(opened).unwrap_or_default();
 }
@@ -247,12 +282,14 @@ pub(super) async fn keep_opened(state: &State) {
 
 /// Keeps the verified ones, and those from before.
 pub(super) async fn keep(state: &State) {
-    let (kept, before) = {
+    let (kept, before, strangers) = {
         let documents = state.guard.documents.borrow();
         let verified = |(place, page): &(Place, PageVerified)| Kept { place: *place, page: page.to_saved() };
         let kept: Vec<_> = documents.verified.iter().map(verified).chain(documents.saved.iter().cloned()).collect();
-        (serde_json::to_value(kept).unwrap_or_default(), serde_json::to_value(&documents.before).unwrap_or_default())
+        let value = |kept| serde_json::to_value(kept).unwrap_or_default();
+        (value(kept), json!(documents.before), json!(documents.strangers))
     };
+    webextension::session_write(STRANGERS, &strangers).await;
     webextension::session_write(KEPT, &kept).await;
     webextension::session_write(BEFORE, &before).await;
 }

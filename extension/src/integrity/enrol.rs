@@ -7,6 +7,10 @@
 
 use std::{rc::Rc, time::Duration};
 
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
 use keystead_core::{
     ident::Origin,
     policy::{Deployment, IntegrityMode},
@@ -29,6 +33,9 @@ const ENROLLED: &str = "enrolled deployments";
 /// How often, and after which pause, a tab is told.
 const TOLD: usize = 10;
 const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// How long a tab may take to say that one of our scripts is in it, and then to say its document's name.
+const WAKES_WITHIN: Duration = Duration::from_secs(2);
+const NAMED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The deployments that were enrolled before in this session of the browser; `None` where it has just begun.
 pub(super) async fn known() -> Option<Vec<Origin>> {
@@ -48,6 +55,8 @@ pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
         let is_in_place = in_place.contains(&deployment.origin);
         change(state, &deployment.origin, |site| site.enrolled &= is_in_place);
         if !is_in_place {
+            // Nothing was held back meanwhile: what is there when it is again proves nothing.
+            state.guard.documents.borrow_mut().forget(&deployment.origin);
             continue;
         }
         // The policy became so while the browser was running.
@@ -59,8 +68,8 @@ pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
         enrolled.push(deployment.origin);
     }
     state.changed();
-    webextension::session_write(ENROLLED, &json!(enrolled)).await;
     documents::keep(state).await;
+    webextension::session_write(ENROLLED, &json!(enrolled)).await;
     webextension::announce().await;
 }
 
@@ -78,16 +87,20 @@ async fn settle(state: &Rc<State>, origin: &Origin, tab: u32, is_news: bool) {
     if is_known() {
         return;
     }
-    let is_noted = state.guard.documents.borrow().is_noted_before(at, origin);
-    // One that none of our scripts is in was there before them.
-    if is_noted || is_news || !webextension::wake(tab).await {
-        if !is_known() {
-            state.guard.documents.borrow_mut().note_before(at, origin);
-            spawn_local(tell(Rc::clone(state), tab));
-        }
+    // One that hangs keeps nobody else waiting.
+    let wakes = select(webextension::wake(tab).boxed_local(), clock::sleep(WAKES_WITHIN).boxed_local());
+    let is_ours = matches!(wakes.await, Either::Left((true, _)));
+    let named = || pages::document_in(state, tab, origin);
+    let document = if is_ours { state.until(NAMED_WITHIN, named).await } else { None };
+    if is_known() {
         return;
     }
-    if !is_known() && webextension::note_once(&once(tab)).await {
+    let is_noted = state.guard.documents.borrow().is_noted_before(at, origin);
+    // One that none of our scripts is in was there before them.
+    if is_noted || is_news || !is_ours {
+        state.guard.documents.borrow_mut().note_before(at, origin, document);
+        spawn_local(tell(Rc::clone(state), tab));
+    } else if webextension::note_once(&once(tab)).await {
         webextension::reload(tab).await;
     }
 }

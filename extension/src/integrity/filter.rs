@@ -32,12 +32,15 @@ pub(crate) struct Asked {
     parent_frame_id: i64,
     #[serde(default)]
     status: u16,
+    /// Nothing of it is used before the verdict.
+    #[serde(default)]
+    enforced: bool,
 }
 
 impl Asked {
     /// As a document asked that the browser does not ask about.
     pub(super) fn new(url: String, kind: &str, (tab_id, frame_id): Place) -> Self {
-        Self { url, kind: kind.to_owned(), tab_id, frame_id, parent_frame_id: 0, status: 200 }
+        Self { url, kind: kind.to_owned(), tab_id, frame_id, parent_frame_id: 0, status: 200, enforced: false }
     }
 
     /// What for.
@@ -203,7 +206,7 @@ async fn try_judge(
         set.judge(served, &passive, now).map_err(|refused| RefusalView::of_file(&asked.url, &refused, now))?;
     // Where documents are built from the release's text, that has been seen to.
     if destination == Destination::Document && super::filters() {
-        let is_enforced = mode(state, origin) == IntegrityMode::Enforce;
+        let is_enforced = asked.enforced && mode(state, origin) == IntegrityMode::Enforce;
         state.guard.documents.borrow_mut().allow(at, origin, path, allowed, is_enforced);
     }
     super::checked(state, origin, 1);

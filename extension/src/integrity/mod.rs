@@ -136,6 +136,7 @@ pub(crate) async fn apply(state: &Rc<State>) {
         documents::remember(state).await;
     }
     state.guard.documents.borrow_mut().forget_all_but(&enforced);
+    pages::forget_unverified(state);
     if !enforced.is_empty() {
         for origin in enrol::known().await.into_iter().flatten() {
             change(state, &origin, |site| site.enrolled = site.mode == IntegrityMode::Enforce);
@@ -201,7 +202,8 @@ pub(crate) fn calls(state: &State) -> Option<Calls> {
     if sites.values().any(refused) {
         return Some(Calls::Refused);
     }
-    sites.values().any(|site| differs(site) || warned(site)).then_some(Calls::Warned)
+    let waits = state.guard.documents.borrow().is_anything_before();
+    (waits || sites.values().any(|site| differs(site) || warned(site))).then_some(Calls::Warned)
 }
 
 /// Why the person is called.
@@ -342,10 +344,12 @@ pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document
         // Nor is it known what was there before.
         let enrolled = || change(&state, &origin, |site| site.enrolled).unwrap_or(true).then_some(());
         state.until(PREPARED_WITHIN, enrolled).await;
-        let is_from_before = state.guard.documents.borrow_mut().is_from_before(at.0, &origin, &document);
+        let is_from_before = state.guard.documents.borrow().is_from_before(at.0, &origin, &document);
         if documents::claim(&state, at, &url, &document) || is_from_before {
             return documents::keep(&state).await;
         }
+        state.guard.documents.borrow_mut().note_stranger(&document);
+        documents::keep(&state).await;
         if webextension::note_once(&format!("unverified {tab} {path}")).await {
             return webextension::reload(tab).await;
         }

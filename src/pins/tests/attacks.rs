@@ -398,6 +398,12 @@ const SCENES: &[Scene] = &[
         seen(&mut world, Vec::new(), "@bob:a", "GHOST")
     }),
     ("an answer of more than 5 MiB", || text(|text| format!("{text}{}", " ".repeat(MAX_ANSWER_BYTES)))),
+    ("the same, of which the page says no more than its length", || {
+        let (mut world, bob, _) = with_ghost();
+        world.homeserver(bob.answer());
+        let verdicts = world.observe_too_long(MAX_ANSWER_BYTES + 1, &bob.user());
+        seen(&mut world, verdicts, "@bob:a", "GHOST")
+    }),
     ("an answer that breaks off", || text(|text| text[..text.len() / 2].to_owned())),
     ("a person who is there twice", || text(|text| text.replacen("{\"@bob:a\":", "{\"@bob:a\":{},\"@bob:a\":", 1))),
     ("a key that is there twice in a device", || {

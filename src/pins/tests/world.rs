@@ -21,8 +21,8 @@ use crate::{
     identity::PublicKey,
     openpgp::{SecretCertificate, sign_detached},
     pins::{
-        Book, Contact, DecidedView, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look, pass,
-        settle,
+        Answered, Book, Contact, DecidedView, Decision, Passage, PersonView, Sent, Verdict, ask_again, decide, look,
+        pass, settle,
         shared::{self, SharedPin, Trouble, tests::world::Server},
     },
     policy::{Pins, Policy},
@@ -287,6 +287,16 @@ impl World {
                 |error| vec![error.code().as_str()],
                 |verdicts| verdicts.iter().map(|(_, verdict)| verdict.code().as_str()).collect(),
             )
+        })
+    }
+
+    /// The page gets an answer about somebody that it keeps to itself, for it has so many bytes; why that means nothing.
+    pub(super) fn observe_too_long(&mut self, bytes: usize, asked: &UserId) -> Vec<&'static str> {
+        let query = json!({ "device_keys": { asked.as_str(): [] } }).to_string();
+        let (answered, pins) = (Answered::too_long(query, bytes as u64).unwrap(), self.pins.clone());
+        self.run(async |io, book| {
+            let heard = book.as_mut().unwrap().hear(io, &pins, &answered).await;
+            heard.err().map(|error| error.code().as_str()).into_iter().collect()
         })
     }
 

@@ -1,7 +1,8 @@
-// `follow`: a device that stays, and says of every encrypted message in a room whether it can read it.
-import { createDecipheriv, createHash } from "node:crypto";
+// `follow`: a device that stays, and says of every encrypted message in a room whether it can read it, and what was sent to
+// the device itself.
+import { createDecipheriv, createHash, randomUUID } from "node:crypto";
 import { createInterface } from "node:readline";
-import { MatrixEventEvent } from "matrix-js-sdk";
+import { ClientEvent, MatrixEventEvent } from "matrix-js-sdk";
 import { logIn, ownKeysPublished, start, withPassword } from "./session.mjs";
 import { makeRoom } from "./commands.mjs";
 
@@ -28,16 +29,32 @@ async function read(client, { body, msgtype, info, file, ...more }) {
     return { body, msgtype, info, waveform, attachment: await of(file), thumbnail: await of(info?.thumbnail_file) };
 }
 
-/** Vouches for the account's devices that stdin names, a line each, and says so. */
-async function vouch(client) {
+/** Vouches for another device of the account. */
+async function vouch(client, device) {
     const crypto = client.getCrypto();
+    await crypto.getUserDeviceInfo([client.getSafeUserId()], true);
+    await crypto.crossSignDevice(device);
+}
+
+/** Asks the account's other devices for something, as clients do: in clear. */
+async function ask(client, type, content) {
+    const request = { ...content, action: "request", requesting_device_id: client.getDeviceId(), request_id: randomUUID() };
+    await client.sendToDevice(type, new Map([[client.getSafeUserId(), new Map([["*", request]])]]));
+}
+
+/** Does what stdin says, a line each, and says so. */
+async function obey(client) {
     for await (const line of createInterface({ input: process.stdin })) {
-        const { sign } = JSON.parse(line);
-        await crypto.getUserDeviceInfo([client.getSafeUserId()], true);
-        await crypto.crossSignDevice(sign);
-        say({ signed: sign });
+        const { sign, ask: type, content } = JSON.parse(line);
+        if (sign) await vouch(client, sign).then(() => say({ signed: sign }));
+        if (type) await ask(client, type, content).then(() => say({ asked: type }));
     }
 }
+
+/** What came encrypted for this device, but for the keys of the room's messages: those tell of themselves. */
+const came = ({ message: { type }, encryptionInfo }) => {
+    if (encryptionInfo && !["m.room_key", "m.dummy"].includes(type)) say({ came: type });
+};
 
 /** `identity`: "keep" (none is made, the device stays unsigned), "make", or "reset". */
 export async function follow(input) {
@@ -59,7 +76,8 @@ export async function follow(input) {
         say({ eventId: event.getId(), readable, ...(readable ? await read(client, event.getContent()) : {}) });
     };
     client.on(MatrixEventEvent.Decrypted, told);
+    client.on(ClientEvent.ReceivedToDeviceMessage, came);
     say({ roomId, userId: client.getUserId(), deviceId: client.getDeviceId() });
-    await vouch(client);
+    await obey(client);
     await new Promise(() => {});
 }

@@ -9,6 +9,7 @@ mod own_pages;
 mod package;
 mod records;
 mod recover;
+mod tabs;
 mod update;
 
 use std::fs;
@@ -28,6 +29,7 @@ use crate::{PATIENCE, until};
 
 pub use extension::Extension;
 pub use recover::RecoverPage;
+pub use tabs::Beside;
 
 /// How long a driver may take until it answers.
 const UP_WITHIN: Duration = Duration::from_secs(30);

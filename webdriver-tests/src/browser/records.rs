@@ -60,4 +60,34 @@ impl Browser {
         })
         .await
     }
+
+    /// Sets fields of one record, whatever else writes to it at the time.
+    ///
+    /// # Errors
+    /// If the database refuses, or has no such record.
+    pub async fn set_in_record(&self, key: &str, fields: &Value) -> Result<()> {
+        const SET: &str = r"
+            const [key, fields, done] = arguments;
+            const opening = indexedDB.open('keystead');
+            opening.onerror = () => done('not opened');
+            opening.onsuccess = () => {
+                const transaction = opening.result.transaction('records', 'readwrite');
+                const records = transaction.objectStore('records');
+                const reading = records.get(key);
+                reading.onsuccess = () => {
+                    if (!reading.result) return transaction.abort();
+                    const record = JSON.parse(reading.result);
+                    for (const name of Object.keys(fields)) record[name] = fields[name];
+                    records.put(JSON.stringify(record), key);
+                };
+                transaction.oncomplete = () => { opening.result.close(); done('changed'); };
+                transaction.onabort = () => { opening.result.close(); done('not changed'); };
+            };
+        ";
+        self.in_own_page(async |session| {
+            let said = session.execute_async(SET, vec![key.into(), fields.clone()]).await?.json().clone();
+            if said == "changed" { Ok(()) } else { bail!("the record was {said}") }
+        })
+        .await
+    }
 }

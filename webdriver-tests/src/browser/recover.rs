@@ -11,6 +11,19 @@ use super::Browser;
 use crate::{PATIENCE, until};
 
 const PAUSE: Duration = Duration::from_millis(50);
+/// All that a document holds: its markup, what is in its fields, its title and its address. With the first of these texts put
+/// into a field of it, and the second into its markup, for as long as it is looked at.
+const EVERYTHING: &str = r"
+    const [typed, written] = arguments;
+    const field = document.body.appendChild(document.createElement('textarea'));
+    const comment = document.body.appendChild(document.createComment(written));
+    field.value = typed;
+    const fields = [...document.querySelectorAll('input, textarea, select')].map((one) => one.value);
+    const all = [document.documentElement.outerHTML, ...fields, document.title, location.href, JSON.stringify(history.state)];
+    field.remove();
+    comment.remove();
+    return all.join('\n');
+";
 
 /// The page, open in a window of its own.
 pub struct RecoverPage<'b>(&'b WebDriver);
@@ -84,6 +97,26 @@ impl RecoverPage<'_> {
     pub async fn believe(&self) -> Result<()> {
         self.find("#mine").await?.click().await?;
         self.find(".outcome").await?;
+        Ok(())
+    }
+
+    /// All that the document holds, with controls in it: one in a field and one in the markup.
+    ///
+    /// # Errors
+    /// If the page cannot be asked.
+    pub async fn everything(&self, typed: &str, written: &str) -> Result<String> {
+        let all = self.0.execute(EVERYTHING, vec![typed.into(), written.into()]).await?;
+        Ok(all.json().as_str().context("no text")?.to_owned())
+    }
+
+    /// The person leaves for another page, and goes back by the browser's own button.
+    ///
+    /// # Errors
+    /// If the browser does not.
+    pub async fn leave_and_come_back(&self) -> Result<()> {
+        self.0.goto("about:blank").await?;
+        self.0.back().await?;
+        self.find("#view *").await?;
         Ok(())
     }
 

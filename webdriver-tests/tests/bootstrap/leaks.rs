@@ -55,30 +55,30 @@ async fn nowhere(company: &Company, kind: BrowserKind) -> Result<()> {
     let plant = "return page.keysteadPlant(arguments[0], arguments[1]);";
     browser.in_page(plant, vec![texts.clone(), json!(control.bytes())]).await?;
     let storages = browser.in_page("return page.keysteadStorages();", vec![]).await?;
-    check("page storages", text(&storages)?.as_bytes(), &control, &["base58", "hex", "base64 at 0"], &secret)?;
+    check("page storages", text(&storages)?.as_bytes(), &control, &["base58", "hex", "base64 at 0"], &[&secret])?;
 
     browser.in_page("return page.keysteadPlantMessage(arguments[0]);", vec![texts[0].clone()]).await?;
     let messages = browser.in_page("return page.keysteadMessages();", vec![]).await?;
-    check("messages to the page", text(&messages)?.as_bytes(), &control, &["base58"], &secret)?;
+    check("messages to the page", text(&messages)?.as_bytes(), &control, &["base58"], &[&secret])?;
 
     let memories =
         browser.in_page("return page.keysteadPlantInMemory(arguments[0]);", vec![json!(control.bytes())]).await?;
     ensure!(memories.as_u64().is_some_and(|count| count > 0), "the page has no WASM memory: {memories}");
-    check("WASM memory of the page", &memory(&browser).await?, &control, &["raw"], &secret)?;
+    check("WASM memory of the page", &memory(&browser).await?, &control, &["raw"], &[&secret])?;
 
     browser.in_page("page.console.log(arguments[0]);", vec![texts[0].clone()]).await?;
-    check("console", browser.console().await?.as_bytes(), &control, &["base58"], &secret)?;
+    check("console", browser.console().await?.as_bytes(), &control, &["base58"], &[&secret])?;
 
     extensions_own(&browser, &witness, &control, &secret).await?;
     homeserver(company, &ann, &control, &secret).await?;
 
     let planted = ["raw", "base58"];
-    check_files("profile while logged in", &browser.profile(), &control, &planted, &secret)?;
+    check_files("profile while logged in", &browser.profile(), &control, &planted, &[&secret])?;
     browser.in_page("page.mxDispatcher.dispatch({ action: 'logout' });", vec![]).await?;
     browser.wait_for_state(State::SignedOut, PATIENCE).await?;
-    check_files("profile after logout", &browser.profile(), &control, &planted, &secret)?;
+    check_files("profile after logout", &browser.profile(), &control, &planted, &[&secret])?;
     let profile = browser.close().await?;
-    check_files("profile of a closed browser", &profile.path(), &control, &planted, &secret)
+    check_files("profile of a closed browser", &profile.path(), &control, &planted, &[&secret])
 }
 
 async fn extensions_own(browser: &Browser, witness: &Proxy, control: &Needle, secret: &Needle) -> Result<()> {
@@ -96,13 +96,13 @@ async fn extensions_own(browser: &Browser, witness: &Proxy, control: &Needle, se
         Ok(stored)
     });
     let stored = stored.await?;
-    check("extension's storages", text(&stored)?.as_bytes(), control, &["base58", "hex"], secret)?;
+    check("extension's storages", text(&stored)?.as_bytes(), control, &["base58", "hex"], &[secret])?;
     let logged = async || {
         let lines: Vec<u8> = witness.requests().into_iter().flat_map(|request| request.asked.body).collect();
         Ok(control.found_in(&lines).contains(&"base58").then_some(lines))
     };
     let lines = until("the control in the extension's log", PATIENCE, logged).await?;
-    check("extension's log", &lines, control, &["base58"], secret)
+    check("extension's log", &lines, control, &["base58"], &[secret])
 }
 
 async fn homeserver(company: &Company, ann: &Employee, control: &Needle, secret: &Needle) -> Result<()> {
@@ -114,8 +114,8 @@ async fn homeserver(company: &Company, ann: &Employee, control: &Needle, secret:
         Ok(control.found_in(&log).contains(&"hex").then_some(log))
     };
     let log = until("the control in the homeserver's log", PATIENCE, logged).await?;
-    check("homeserver's log", &log, control, &["hex"], secret)?;
-    check_files("homeserver's files", company.synapse.dir(), control, &["base58", "base64 at 0"], secret)
+    check("homeserver's log", &log, control, &["hex"], &[secret])?;
+    check_files("homeserver's files", company.synapse.dir(), control, &["base58", "base64 at 0"], &[secret])
 }
 
 /// All memories of the page's WASM.

@@ -9,11 +9,17 @@ use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, until};
 use serde_json::{Value, json};
 
 use crate::forger::{Forger, GHOST};
+use crate::hand;
 use crate::scene::{set_up, set_up_with};
+use crate::secrets::{self, TO_COLLEAGUES};
 use crate::table;
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
-    rows.add(kind, "a ghost device of a colleague gets no room key until it is accepted", ghost(company, kind));
+    rows.add(
+        kind,
+        "a ghost device of a colleague gets no key of a room or a call until it is accepted",
+        ghost(company, kind),
+    );
     rows.add(kind, "another identity of a colleague gets no room key until it is accepted", identity(company, kind));
     rows.add_shared(
         kind,
@@ -42,9 +48,16 @@ async fn ghost(company: &Company, kind: BrowserKind) -> Result<()> {
     let mut scene = set_up(company, kind).await?;
     let room = json!({ "roomId": scene.phone.room_id });
     let mut ghost = company.follow(&scene.bob, &room).await?;
+    scene.ask_for_keys().await?;
     scene.send("held back").await?;
     scene.phone.reads("held back").await?;
     ghost.cannot_read().await?;
+    // Keys of a call, and of what was written before, go to every device that takes part.
+    let (bob, phone) = (scene.bob.user_id.clone(), scene.phone.device_id.clone());
+    for kind in TO_COLLEAGUES {
+        secrets::send(&scene.browser, kind, &[(&bob, &phone), (&bob, &ghost.device_id)]).await?;
+        scene.phone.gets(kind).await?;
+    }
     ensure!(scene.sent_to(&ghost.device_id)? == 0, "the ghost was sent a key");
     let shown = scene.shown("KS-PIN-DEVICE").await?;
     scene.notice().await?;
@@ -54,6 +67,10 @@ async fn ghost(company: &Company, kind: BrowserKind) -> Result<()> {
     scene.send("after").await?;
     ghost.reads("after").await?;
     scene.phone.reads("after").await?;
+    for kind in TO_COLLEAGUES {
+        secrets::send(&scene.browser, kind, &[(&bob, &ghost.device_id)]).await?;
+        ghost.gets(kind).await?;
+    }
     scene.browser.quit().await
 }
 
@@ -84,6 +101,20 @@ async fn identity(company: &Company, kind: BrowserKind) -> Result<()> {
     scene.shown("KS-PIN-IDENTITY").await?;
     scene.send("held back again").await?;
     other.cannot_read().await?;
+    // Then wants to be left in peace, and to be asked again after all.
+    let before = scene.sent_to(&other.device_id)?;
+    scene.keep_holding().await?;
+    scene.no_notice().await?;
+    scene.ask_again(&scene.bob.user_id).await?;
+    let shown = scene.shown("KS-PIN-IDENTITY").await?;
+    scene.notice().await?;
+    scene.discard().await?;
+    scene.send("still held back").await?;
+    other.cannot_read().await?;
+    ensure!(scene.sent_to(&other.device_id)? == before, "the other identity's device was sent a key");
+    hand::accept(&scene.browser, (&scene.desk.element.url(), &scene.ann.user_id), &shown, false).await?;
+    scene.send("at last").await?;
+    other.reads("at last").await?;
     scene.browser.quit().await
 }
 

@@ -12,7 +12,9 @@ mod quiet;
 mod roster;
 mod scene;
 mod second;
+mod secrets;
 mod shared;
+mod sliding;
 mod store;
 mod table;
 
@@ -27,6 +29,8 @@ async fn main() -> ExitCode {
         first::add(company, kind, rows);
         roster::add(company, kind, rows);
         quiet::add(company, kind, rows);
+        secrets::add(company, kind, rows);
+        sliding::add(company, kind, rows);
         shared::add(company, kind, rows);
         store::add(company, kind, rows);
         pages::add(company, kind, rows);

@@ -22,12 +22,12 @@ const WATCH: &str = r"
     note();
 ";
 
-async fn watch(browser: &Browser) -> Result<()> {
+pub(crate) async fn watch(browser: &Browser) -> Result<()> {
     browser.in_page(WATCH, vec![]).await.map(drop)
 }
 
 /// Nothing is shown in the popup, and nothing ever was in the room.
-async fn is_silent(browser: &Browser) -> Result<()> {
+pub(crate) async fn is_silent(browser: &Browser) -> Result<()> {
     let people = hand::people(browser).await?;
     ensure!(people.is_empty(), "the popup shows {people:?}");
     let noticed = browser.in_page("return page.sessionStorage.getItem('keystead-noticed');", vec![]).await?;
@@ -38,7 +38,7 @@ async fn is_silent(browser: &Browser) -> Result<()> {
 }
 
 /// Ann writes to a room; its device reads it, and nothing is said.
-async fn writes(browser: &Browser, device: &mut Follower, words: &str) -> Result<()> {
+pub(crate) async fn writes(browser: &Browser, device: &mut Follower, words: &str) -> Result<()> {
     let room = device.room_id.clone();
     browser.show_room(&room).await?;
     hand::send(browser, &room, words).await?;

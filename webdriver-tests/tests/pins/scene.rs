@@ -11,7 +11,7 @@ use keystead_webdriver_tests::{
     Browser, BrowserKind, BrowserOptions, Company, Desk, Employee, Extension, PATIENCE, State, until,
 };
 use serde_json::{Value, json};
-use thirtyfour::By;
+use thirtyfour::{By, WebDriver, WebElement};
 
 use crate::hand;
 
@@ -26,6 +26,17 @@ pub(crate) struct Scene {
     pub(crate) policy: Value,
     /// Without this file the background cannot start.
     pub(crate) module: PathBuf,
+}
+
+async fn find(session: &WebDriver, css: &str) -> Result<WebElement> {
+    until(css, PATIENCE, async || Ok(session.find(By::Css(css.to_owned())).await.ok())).await
+}
+
+/// Presses a button that goes when what it does is done.
+async fn press(session: &WebDriver, button: &str) -> Result<()> {
+    find(session, button).await?.click().await?;
+    let gone = async || Ok(session.find(By::Css(button.to_owned())).await.is_err().then_some(()));
+    until("a button that is done", PATIENCE, gone).await
 }
 
 /// A first login, a room with a colleague, and a message that the colleague has read.
@@ -58,9 +69,20 @@ pub(crate) async fn set_up_as(
     more: Value,
     before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
 ) -> Result<Scene> {
+    set_up_at(company, company.desk()?, kind, extension, more, before).await
+}
+
+/// The same, at this desk.
+pub(crate) async fn set_up_at(
+    company: &Company,
+    desk: Desk,
+    kind: BrowserKind,
+    extension: Extension,
+    more: Value,
+    before: impl AsyncFnOnce(&Desk, (&Employee, &str), &Employee) -> Result<()>,
+) -> Result<Scene> {
     let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     let bob = company.hire("bob").await?;
-    let desk = company.desk()?;
     before(&desk, (&ann, &certificate), &bob).await?;
     let mut policy = company.policy(&desk);
     for (field, value) in more.as_object().into_iter().flatten() {
@@ -152,23 +174,35 @@ impl Scene {
 
     /// Takes back, in the popup, what was accepted of somebody.
     pub(crate) async fn take_back(&self, user: &str) -> Result<()> {
-        let whole = format!(".decided [data-user='{user}']");
-        let to = output_dir()?.join(format!("pins-decided-popup-{}.png", self.browser.kind().name()));
+        self.press_of_decided(user, "withdraw").await
+    }
+
+    /// Has the popup ask again what stays held back of somebody.
+    pub(crate) async fn ask_again(&self, user: &str) -> Result<()> {
+        self.press_of_decided(user, "ask-again").await
+    }
+
+    /// Presses a button of somebody about whom something was decided; it goes.
+    async fn press_of_decided(&self, user: &str, name: &str) -> Result<()> {
+        let button = format!(".decided [data-user='{user}'] button[id^='{name}']");
+        let to = output_dir()?.join(format!("pins-{name}-popup-{}.png", self.browser.kind().name()));
         self.browser
             .in_own_page(async |session| {
-                let find = async |css: &str| {
-                    until(css, PATIENCE, async || Ok(session.find(By::Css(css.to_owned())).await.ok())).await
-                };
-                find(".decided > summary").await?.click().await?;
-                find(&format!("{whole} button[id^='withdraw']")).await?;
+                // It stays open from the last time.
+                if find(session, ".decided").await?.attr("open").await?.is_none() {
+                    find(session, ".decided > summary").await?.click().await?;
+                }
+                find(session, &button).await?;
                 session.set_window_rect(0, 0, 420, 720).await?;
-                find("body").await?.screenshot(&to).await?;
-                let button = format!("{whole} button[id^='withdraw']");
-                find(&button).await?.click().await?;
-                let gone = async || Ok(session.find(By::Css(button.clone())).await.is_err().then_some(()));
-                until("nothing more to take back", PATIENCE, gone).await
+                find(session, "body").await?.screenshot(&to).await?;
+                press(session, &button).await
             })
             .await
+    }
+
+    /// Has the popup say no more of what is held back: of the only one whom it shows.
+    pub(crate) async fn keep_holding(&self) -> Result<()> {
+        self.browser.in_own_page(async |session| press(session, ".problem button[id^='hold']").await).await
     }
 
     /// How many badges there are in a place of the page.
@@ -198,6 +232,13 @@ impl Scene {
     /// Waits until there is a notice in the room.
     pub(crate) async fn notice(&self) -> Result<()> {
         hand::notice(&self.browser).await
+    }
+
+    /// Waits until there is none any more.
+    pub(crate) async fn no_notice(&self) -> Result<()> {
+        const NONE: &str = "return !page.document.querySelector('keystead-notice');";
+        let gone = async || Ok((self.browser.in_page(NONE, vec![]).await? == true).then_some(()));
+        until("a room without a notice", PATIENCE, gone).await
     }
 
     /// Accepts what is shown of somebody.

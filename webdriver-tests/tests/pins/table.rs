@@ -2,11 +2,13 @@
 //! room key encrypted to a forged key before the person accepted it.
 
 use anyhow::{Context, Result, ensure};
+use keystead_core::pins::MAX_ANSWER_BYTES;
 use keystead_testbed::{Action, Rule};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, until};
 use serde_json::{Value, json};
 
 use crate::forger::{Forger, GHOST};
+use crate::hand;
 use crate::scene::{Scene, set_up};
 
 /// What an attack works with.
@@ -20,10 +22,14 @@ struct Victim {
     other_user: String,
 }
 
+type Answer = fn(Value, &Victim) -> String;
+
 struct Attack {
     name: &'static str,
+    /// What was answered before that.
+    before: Option<Answer>,
     /// What becomes of an honest answer.
-    answer: fn(Value, &Victim) -> String,
+    answer: Answer,
     /// What the person is told.
     told: Option<&'static str>,
     /// Does the colleague's own device read what is sent then?
@@ -38,6 +44,7 @@ fn of<'v>(answer: &'v mut Value, field: &str, user: &str) -> &'v mut Value {
 const ATTACKS: &[Attack] = &[
     Attack {
         name: "a ghost device",
+        before: None,
         answer: |mut answer, bob| {
             of(&mut answer, "device_keys", &bob.user)[GHOST] = bob.forger.device(GHOST);
             answer.to_string()
@@ -47,6 +54,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "a ghost device that another identity vouches for",
+        before: None,
         answer: |mut answer, bob| {
             of(&mut answer, "device_keys", &bob.user)[GHOST] = bob.forger.vouched_device(GHOST);
             answer.to_string()
@@ -56,6 +64,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "the master key is swapped",
+        before: None,
         answer: |mut answer, bob| {
             *of(&mut answer, "device_keys", &bob.user) = json!({ GHOST: bob.forger.vouched_device(GHOST) });
             *of(&mut answer, "master_keys", &bob.user) = bob.forger.master_key();
@@ -67,6 +76,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "the self-signing key is swapped",
+        before: None,
         answer: |mut answer, bob| {
             let master = answer["master_keys"][&bob.user]["keys"].as_object().and_then(|keys| keys.keys().next());
             let key = bob.forger.self_signing_key(master.map_or("", |id| id));
@@ -79,6 +89,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "the identity is taken away",
+        before: None,
         answer: |mut answer, bob| {
             for field in ["master_keys", "self_signing_keys"] {
                 if let Some(keys) = answer[field].as_object_mut() {
@@ -93,6 +104,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "a known device has other keys",
+        before: None,
         answer: |mut answer, bob| {
             of(&mut answer, "device_keys", &bob.user)[&bob.device] = bob.forger.device(&bob.device);
             answer.to_string()
@@ -102,6 +114,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "a known device's key is swapped within its own signature",
+        before: None,
         answer: |mut answer, bob| {
             let device = &mut of(&mut answer, "device_keys", &bob.user)[&bob.device];
             device["keys"][format!("curve25519:{}", bob.device)] = Forger::agreement_key().into();
@@ -112,6 +125,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "somebody else's keys",
+        before: None,
         answer: |mut answer, bob| {
             for field in ["device_keys", "master_keys", "self_signing_keys"] {
                 answer[field][&bob.user] = bob.other[field][&bob.other_user].clone();
@@ -123,6 +137,7 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "a device that is a list",
+        before: None,
         answer: |mut answer, bob| {
             of(&mut answer, "device_keys", &bob.user)[GHOST] = json!([bob.forger.device(GHOST)]);
             answer.to_string()
@@ -130,27 +145,115 @@ const ATTACKS: &[Attack] = &[
         told: None,
         reads: true,
     },
+    Attack {
+        name: "a person is gone, and back with other keys",
+        before: Some(|mut answer, bob| {
+            for field in ["device_keys", "master_keys", "self_signing_keys"] {
+                if let Some(people) = answer[field].as_object_mut() {
+                    people.remove(&bob.user);
+                }
+            }
+            *of(&mut answer, "device_keys", &bob.user) = json!({});
+            answer.to_string()
+        }),
+        answer: |mut answer, bob| {
+            *of(&mut answer, "device_keys", &bob.user) = json!({ GHOST: bob.forger.vouched_device(GHOST) });
+            *of(&mut answer, "master_keys", &bob.user) = bob.forger.master_key();
+            *of(&mut answer, "self_signing_keys", &bob.user) = bob.forger.self_signing_key(&Forger::master_key_id());
+            answer.to_string()
+        },
+        told: Some("KS-PIN-IDENTITY"),
+        reads: false,
+    },
+    Attack {
+        name: "somebody whom nobody asked for",
+        before: None,
+        answer: |mut answer, bob| {
+            let stranger = "@stranger:localhost";
+            *of(&mut answer, "device_keys", stranger) = json!({ GHOST: bob.forger.vouched_device(GHOST) });
+            *of(&mut answer, "master_keys", stranger) = bob.forger.master_key();
+            answer.to_string()
+        },
+        told: None,
+        reads: true,
+    },
+    Attack {
+        name: "an answer that breaks off",
+        before: None,
+        answer: |answer, _| {
+            let mut text = answer.to_string();
+            text.truncate(text.len() / 2);
+            text
+        },
+        told: None,
+        reads: true,
+    },
+    Attack {
+        name: "an answer of more than 5 MiB",
+        before: None,
+        answer: |answer, bob| with_ghost(answer, bob) + " ".repeat(MAX_ANSWER_BYTES).as_str(),
+        told: Some("KS-PIN-MALFORMED"),
+        reads: false,
+    },
+    Attack {
+        name: "a person who is there twice",
+        before: None,
+        answer: |answer, bob| {
+            let person = format!("\"{}\":{{", bob.user);
+            with_ghost(answer, bob).replacen(&person, &format!("{person}}},{person}"), 1)
+        },
+        told: Some("KS-PIN-MALFORMED"),
+        reads: false,
+    },
+    Attack {
+        name: "half of a surrogate pair in a device",
+        before: None,
+        answer: |answer, bob| {
+            with_ghost(answer, bob).replacen("\"unsigned\":{", "\"unsigned\":{\"of\":\"\\ud800\",", 1)
+        },
+        told: Some("KS-PIN-MALFORMED"),
+        reads: false,
+    },
 ];
+
+fn with_ghost(mut answer: Value, bob: &Victim) -> String {
+    of(&mut answer, "device_keys", &bob.user)[GHOST] = bob.forger.device(GHOST);
+    answer.to_string()
+}
 
 /// All of them, one after the other, on the same people.
 pub(crate) async fn attacks(company: &Company, kind: BrowserKind) -> Result<()> {
     let mut scene = set_up(company, kind).await?;
     let victim = victim(company, &scene).await?;
-    for Attack { name, answer, told, reads } in ATTACKS {
-        let attacked = attack(&mut scene, &victim, *answer, *told, *reads, name).await;
-        attacked.with_context(|| format!("attack: {name}"))?;
+    let before = hand::record(&scene.browser, &pin_key(&scene)).await?;
+    for one in ATTACKS {
+        attack(&mut scene, &victim, one).await.with_context(|| format!("attack: {}", one.name))?;
     }
+    put_back(&mut scene, &before).await.context("the browser's own record is put back")?;
     scene.browser.quit().await
 }
 
-async fn attack(
-    scene: &mut Scene,
-    victim: &Victim,
-    answer: fn(Value, &Victim) -> String,
-    told: Option<&str>,
-    reads: bool,
-    words: &str,
-) -> Result<()> {
+fn pin_key(scene: &Scene) -> String {
+    format!("pin|{}|{}|{}", scene.desk.element.url(), scene.ann.user_id, scene.bob.user_id)
+}
+
+/// Whoever has the browser's disk has its record of Bob be what it was before all this.
+async fn put_back(scene: &mut Scene, before: &Value) -> Result<()> {
+    ensure!(hand::record(&scene.browser, &pin_key(scene)).await? != *before, "nothing is kept of the attacks");
+    scene.browser.write_records(&json!({ pin_key(scene): before.to_string() })).await?;
+    scene.start_again().await?;
+    scene.discard().await?;
+    scene.send("put back").await?;
+    scene.phone.cannot_read().await?;
+    let shown = scene.shown("KS-PIN-ROLLBACK").await?;
+    scene.notice().await?;
+    scene.accept(&shown).await?;
+    scene.send("after").await?;
+    scene.phone.reads("after").await
+}
+
+/// Has the homeserver answer this about Bob.
+fn forge(scene: &Scene, victim: &Victim, answer: Answer) {
     let of = victim.clone();
     let forged = Action::rewrite(move |_, mut response| {
         if let Ok(honest) = serde_json::from_slice::<Value>(&response.body)
@@ -160,6 +263,17 @@ async fn attack(
         }
         response
     });
+    scene.desk.homeserver.add(Rule::when("forge keys", |asked| asked.path.ends_with("/keys/query"), forged));
+}
+
+async fn attack(scene: &mut Scene, victim: &Victim, attack: &Attack) -> Result<()> {
+    let Attack { name, before, answer, told, reads } = attack;
+    if let Some(before) = before {
+        forge(scene, victim, *before);
+        scene.ask_for_keys().await?;
+        scene.desk.homeserver.behave();
+    }
+    forge(scene, victim, *answer);
     let of = victim.clone();
     let claimed = Action::rewrite_json(move |asked, answer| {
         let asked: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
@@ -168,13 +282,12 @@ async fn attack(
             answer["one_time_keys"][&of.user][id] = of.forger.one_time_key(id);
         }
     });
-    scene.desk.homeserver.add(Rule::when("forge keys", |asked| asked.path.ends_with("/keys/query"), forged));
     scene.desk.homeserver.add(Rule::when("forge claims", |asked| asked.path.ends_with("/keys/claim"), claimed));
     scene.ask_for_keys().await?;
     scene.discard().await?;
-    scene.send(words).await?;
-    if reads {
-        scene.phone.reads(words).await?;
+    scene.send(name).await?;
+    if *reads {
+        scene.phone.reads(name).await?;
     } else {
         scene.phone.cannot_read().await?;
     }

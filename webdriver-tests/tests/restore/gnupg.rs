@@ -115,21 +115,26 @@ async fn again(company: &Company, kind: BrowserKind) -> Result<()> {
 }
 
 /// A key ring with the person's own key.
-async fn laptop(company: &Company, scene: &Scene) -> Result<Gpg> {
+pub(crate) async fn laptop(company: &Company, scene: &Scene) -> Result<Gpg> {
     let laptop = Gpg::new()?;
     laptop.import(&company.gpg.export_secret(&scene.certificate).await?).await?;
     Ok(laptop)
 }
 
 /// A new browser that is connected with GnuPG; the extension may use it from the start, or has to ask.
-async fn connected(kind: BrowserKind, mut policy: Value, gpg: &Gpg, granted: bool) -> Result<Browser> {
+async fn connected(kind: BrowserKind, policy: Value, gpg: &Gpg, granted: bool) -> Result<Browser> {
+    let browser = beside_gnupg(kind, policy, granted).await?;
+    browser.connect_gnupg(gpg)?;
+    browser.wait_until_installed().await?;
+    Ok(browser)
+}
+
+/// One that is to be connected with GnuPG.
+pub(crate) async fn beside_gnupg(kind: BrowserKind, mut policy: Value, granted: bool) -> Result<Browser> {
     policy["restore"] = json!({ "gnupg_host": "com.keystead.gpgme" });
     let extension = Extension::packed_for_tests(kind)?;
     if granted {
         extension.grant("nativeMessaging")?;
     }
-    let browser = Browser::start(kind, BrowserOptions { extension, policy }).await?;
-    browser.connect_gnupg(gpg)?;
-    browser.wait_until_installed().await?;
-    Ok(browser)
+    Browser::start(kind, BrowserOptions { extension, policy }).await
 }

@@ -7,10 +7,13 @@ mod by_hand;
 mod foreign;
 mod gnupg;
 mod hostile;
+mod interrupted;
 mod pages;
 mod rotate;
 mod same_browser;
 mod scene;
+mod tabs;
+mod typed;
 mod wipe;
 
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ async fn main() -> ExitCode {
         wipe::add(company, kind, rows);
         pages::add(company, kind, rows);
         rotate::add(company, kind, rows);
+        typed::add(company, kind, rows);
+        tabs::add(company, kind, rows);
+        interrupted::add(company, kind, rows);
     })
     .await
 }

@@ -1,16 +1,23 @@
-//! How rows begin.
+//! How rows begin, and how they look at what came of it.
 
-use anyhow::{Context, Result};
-use keystead_testbed::KeyKind;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use keystead_testbed::{Asked, KeyKind, Proxy};
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Desk, Employee, PATIENCE, State, until};
+use reqwest::Method;
+use reqwest::header::ORIGIN;
 use serde_json::{Value, json};
+use thirtyfour::extensions::query::ElementQueryable as _;
+use thirtyfour::{By, WebDriver, WebElement};
 
 /// Somebody whose first set-up is complete, with a message in the backup.
 pub(crate) struct Scene {
     pub(crate) ann: Employee,
     /// The fingerprint of the certificate.
     pub(crate) certificate: String,
-    pub(crate) desk: Desk,
+    pub(crate) desk: Rc<Desk>,
     pub(crate) room_id: String,
     pub(crate) words: &'static str,
     /// The account's published identity.
@@ -28,11 +35,17 @@ pub(crate) async fn set_up_under(
     kind: BrowserKind,
     change: impl FnOnce(&mut Value),
 ) -> Result<(Scene, Browser)> {
-    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
-    let desk = company.desk()?;
+    let desk = Rc::new(company.desk()?);
     let mut policy = company.policy(&desk);
     change(&mut policy);
     let browser = company.browser(kind, policy).await?;
+    let scene = set_up_at(company, desk, &browser).await?;
+    Ok((scene, browser))
+}
+
+/// Sets somebody up at a browser where nobody is logged in.
+pub(crate) async fn set_up_at(company: &Company, desk: Rc<Desk>, browser: &Browser) -> Result<Scene> {
+    let (ann, certificate) = company.hire_with_key("ann", KeyKind::Ed25519).await?;
     browser.log_in(&desk.element.url(), &ann.localpart, &ann.password).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
 
@@ -49,7 +62,7 @@ pub(crate) async fn set_up_under(
     })
     .await?;
     let identity = company.identity(&ann).await?;
-    Ok((Scene { ann, certificate, desk, room_id, words, identity }, browser))
+    Ok(Scene { ann, certificate, desk, room_id, words, identity })
 }
 
 impl Scene {
@@ -58,7 +71,41 @@ impl Scene {
         browser.wait_until_logged_in().await?;
         browser.wait_until_readable(&self.room_id, self.words).await?;
         browser.wait_for_state(State::Complete, PATIENCE).await?;
-        anyhow::ensure!(company.identity(&self.ann).await? == self.identity, "the identity was replaced");
+        ensure!(company.identity(&self.ann).await? == self.identity, "the identity was replaced");
         Ok(())
     }
+}
+
+/// Requests of the extension, not of Element's page, that end with this path.
+pub(crate) fn by_extension(desk: &Desk, method: Method, path: &str) -> impl Fn(&Asked) -> bool + Send + Sync + 'static {
+    let (element, path) = (desk.element.url(), path.to_owned());
+    move |asked| {
+        let of_page = asked.headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes() == element.as_bytes());
+        asked.method == method && !of_page && asked.path.ends_with(&path)
+    }
+}
+
+/// Waits until a rule of this name has decided about a request.
+pub(crate) async fn met(proxy: &Proxy, rule: &str, browser: &Browser, limit: Duration) -> Result<()> {
+    until(rule, limit, async || {
+        let met = proxy.requests().iter().any(|request| request.rule.as_deref() == Some(rule));
+        if met { Ok(Some(())) } else { bail!("the popup shows: {}", browser.status().await?) }
+    })
+    .await
+}
+
+/// One recovery key is in force, sealed to these certificates and no other; what gpg takes from it opens the account for
+/// matrix-js-sdk. Returns its id.
+pub(crate) async fn one_in_force(company: &Company, who: &Employee, fingerprints: &[&str]) -> Result<String> {
+    company.sealed_to_exactly(who, fingerprints).await?;
+    let (id, key) = company.open_sealed_recovery(who).await?;
+    let opened = company.client("open", who, &json!({ "recoveryKey": key })).await?;
+    ensure!(opened["keyId"] == id && opened["publicKeysMatch"] == true, "the recovery key opens something else");
+    Ok(id)
+}
+
+/// The first element of the window that is shown that a selector finds, once it is there.
+pub(crate) async fn find(session: &WebDriver, selector: &str) -> Result<WebElement> {
+    let found = session.query(By::Css(selector)).wait(PATIENCE, Duration::from_millis(50)).first().await;
+    found.with_context(|| format!("the page has no {selector}"))
 }

@@ -1,15 +1,12 @@
 //! The one button after which the browser has no way to the account's keys, whatever the policy retains.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use keystead_webdriver_tests::rows::{Rows, output_dir};
 use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, State};
 use serde_json::json;
-use thirtyfour::extensions::query::ElementQueryable as _;
-use thirtyfour::{By, WebDriver, WebElement};
+use thirtyfour::By;
 
-use crate::scene::set_up;
+use crate::scene::{find, set_up};
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     rows.add_shared(kind, "wipe: afterwards only the sealed recovery opens the account here", wiped(company, kind));
@@ -49,8 +46,4 @@ async fn wiped(company: &Company, kind: BrowserKind) -> Result<()> {
         .await?;
     scene.is_whole(company, &browser).await?;
     browser.quit().await
-}
-
-async fn find(session: &WebDriver, selector: &str) -> Result<WebElement> {
-    Ok(session.query(By::Css(selector)).wait(PATIENCE, Duration::from_millis(50)).first().await?)
 }

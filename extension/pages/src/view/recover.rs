@@ -106,7 +106,7 @@ impl Recover {
                 let not_now = button("not-now", &Msg("adopt_not_now").text(), move || {
                     spawn_local(page.clone().put_off(put_off.clone()));
                 });
-                let buttons = el("div").class("buttons").child(not_now).child(self.send_button());
+                let buttons = el("div").class("buttons").child(not_now).child(self.send_button(true));
                 self.stage.show(super::adopt::ask(account, *passphrase, field(), buttons, &wrong));
             }
             Some(Question::Believe { account, master_key, security_code }) => {
@@ -194,9 +194,11 @@ impl Recover {
         self.draw(shown, shown.and_then(|shown| shown.progress.question.as_ref()));
     }
 
-    fn send_button(self: &Rc<Self>) -> El {
+    /// `first` where nothing else on the page is to be tried before.
+    fn send_button(self: &Rc<Self>, first: bool) -> El {
         let page = self.clone();
-        button("send", &Msg("recover_send").text(), move || spawn_local(page.clone().send())).class("primary")
+        let send = button("send", &Msg("recover_send").text(), move || spawn_local(page.clone().send()));
+        if first { send.class("primary") } else { send }
     }
 
     /// *Not now*, to somebody else's secret storage.
@@ -275,6 +277,7 @@ fn ask_to_open(
     gnupg: Option<&GnupgView>,
     wrong: &str,
 ) -> El {
+    let by_hand = gnupg.is_none_or(|gnupg| gnupg.problem.is_some());
     let title = if message.is_some() { Msg("recover_enter_title") } else { Msg("recover_enter_only_title") };
     let enter = el("section")
         .child(el("h2").text(&title.text()))
@@ -289,7 +292,7 @@ fn ask_to_open(
         .child(enter)
         .child(el("p").id("trouble").class("trouble").text(wrong))
         .child(working())
-        .child(el("div").class("buttons").child(page.send_button()));
+        .child(el("div").class("buttons").child(page.send_button(by_hand)));
     super::page(Msg("recover_title"), body)
 }
 
@@ -306,7 +309,7 @@ fn with_gnupg(page: &Rc<Recover>, account: &UserId, gnupg: &GnupgView) -> El {
         .child(el("p").text(&Msg("recover_gnupg").text()))
         .children(gnupg.problem.map(|code| super::problem(code, Tone::Asks)))
         .child(el("p").id("gnupg-said").class("said").attr("role", "status"))
-        .child(el("div").class("buttons").child(ask.class("primary")))
+        .child(el("div").class("buttons").child(if gnupg.problem.is_none() { ask.class("primary") } else { ask }))
 }
 
 /// The armored message, and three ways to open it.

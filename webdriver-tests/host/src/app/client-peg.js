@@ -3,6 +3,7 @@ import { IndexedDBStore, PendingEventOrdering, createClient, decodeBase64 } from
 import { initialiseDehydrationIfEnabled } from "./dehydration.js";
 import { startClientActions, stopClientActions } from "./client-actions.js";
 import { secretStorageCallbacks } from "./secret-storage-access.js";
+import { slidingSyncFor } from "./sliding-sync.js";
 
 /** A client with the persistent sync store, run by the dedicated worker. */
 export function createStoredClient(options) {
@@ -66,6 +67,7 @@ class MatrixClientPeg {
             lazyLoadMembers: true,
             clientWellKnownPollPeriod: 2 * 60 * 60,
             threadSupport: true,
+            slidingSync: slidingSyncFor(this.safeGet()),
         });
     }
 }

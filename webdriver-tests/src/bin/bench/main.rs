@@ -134,7 +134,7 @@ async fn run(arguments: &Arguments) -> Result<Vec<Figure>> {
     if wanted(Name::Load) {
         let company = Company::found().await.context("the services did not start")?;
         for kind in &kinds {
-            done(load::bench(&company, *kind, arguments.runs).await?);
+            done(load::bench(&company, *kind, bare()?, arguments.runs).await?);
         }
     }
     if wanted(Name::Pins) {
