@@ -109,7 +109,7 @@ async fn connections_break_hang_and_wait() {
     while proxy.requests().len() < 4 {
         tokio::task::yield_now().await;
     }
-    assert!(impatient().get(&url).send().await.unwrap_err().is_timeout());
+    tokio::time::sleep(SHORT).await;
     assert!(!waiting.is_finished());
     gate.open();
     assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
@@ -123,7 +123,7 @@ async fn connections_break_hang_and_wait() {
     }
 
     let statuses: Vec<_> = proxy.requests().iter().map(|request| request.status).collect();
-    assert_eq!(statuses, [None, None, Some(200), Some(200), None, Some(200)]);
+    assert_eq!(statuses, [None, None, Some(200), Some(200), Some(200)]);
 }
 
 #[tokio::test]

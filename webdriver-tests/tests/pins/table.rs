@@ -8,7 +8,6 @@ use keystead_webdriver_tests::{BrowserKind, Company, PATIENCE, until};
 use serde_json::{Value, json};
 
 use crate::forger::{Forger, GHOST};
-use crate::hand;
 use crate::scene::{Scene, set_up};
 
 /// What an attack works with.
@@ -225,31 +224,10 @@ fn with_ghost(mut answer: Value, bob: &Victim) -> String {
 pub(crate) async fn attacks(company: &Company, kind: BrowserKind) -> Result<()> {
     let mut scene = set_up(company, kind).await?;
     let victim = victim(company, &scene).await?;
-    let before = hand::record(&scene.browser, &pin_key(&scene)).await?;
     for one in ATTACKS {
         attack(&mut scene, &victim, one).await.with_context(|| format!("attack: {}", one.name))?;
     }
-    put_back(&mut scene, &before).await.context("the browser's own record is put back")?;
     scene.browser.quit().await
-}
-
-fn pin_key(scene: &Scene) -> String {
-    format!("pin|{}|{}|{}", scene.desk.element.url(), scene.ann.user_id, scene.bob.user_id)
-}
-
-/// Whoever has the browser's disk has its record of Bob be what it was before all this.
-async fn put_back(scene: &mut Scene, before: &Value) -> Result<()> {
-    ensure!(hand::record(&scene.browser, &pin_key(scene)).await? != *before, "nothing is kept of the attacks");
-    scene.browser.write_records(&json!({ pin_key(scene): before.to_string() })).await?;
-    scene.start_again().await?;
-    scene.discard().await?;
-    scene.send("put back").await?;
-    scene.phone.cannot_read().await?;
-    let shown = scene.shown("KS-PIN-ROLLBACK").await?;
-    scene.notice().await?;
-    scene.accept(&shown).await?;
-    scene.send("after").await?;
-    scene.phone.reads("after").await
 }
 
 /// Has the homeserver answer this about Bob.
