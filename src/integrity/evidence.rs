@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn headers_are_kept_but_for_what_is_the_person_s() {
         let header = |name: &str, value: &str| Header { name: name.into(), value: Some(value.into()) };
-        let headers = [header("Server", "nginx"), header("Set-Cookie", "session=secret"), header("X-Auth-Token", "secret")];
+        let headers =
+            [header("Server", "nginx"), header("Set-Cookie", "session=secret"), header("X-Auth-Token", "secret")];
         let origin = Origin::parse("https://chat.example.org").expect("an origin");
         let refused =
             RefusalView::without_bytes("https://chat.example.org/?loginToken=secret", Code::IntChanged, UnixMillis(1));
