@@ -135,6 +135,11 @@ const asking = (details) => {
   return { requestHeaders };
 };
 
+const gone = (details) => {
+  failed(details);
+  if (details.type === "main_frame" && modeOf(details.url) === "enforce") background().then((core) => core.not_shown(details.tabId), () => {});
+};
+
 let watching = false;
 export const watch = () => {
   if (!filters || watching) return;
@@ -143,7 +148,7 @@ export const watch = () => {
   api.webRequest.onHeadersReceived.addListener(checked, EVERYWHERE, ["blocking", "responseHeaders"]);
   api.webRequest.onBeforeSendHeaders.addListener(asking, { ...EVERYWHERE, types: FRAMES }, ["blocking", "requestHeaders"]);
   api.webRequest.onCompleted.addListener(completed, EVERYWHERE);
-  api.webRequest.onErrorOccurred.addListener(failed, EVERYWHERE);
+  api.webRequest.onErrorOccurred.addListener(gone, EVERYWHERE);
 };
 export const unwatch = () => {
   if (!watching) return;
@@ -152,5 +157,5 @@ export const unwatch = () => {
   api.webRequest.onHeadersReceived.removeListener(checked);
   api.webRequest.onBeforeSendHeaders.removeListener(asking);
   api.webRequest.onCompleted.removeListener(completed);
-  api.webRequest.onErrorOccurred.removeListener(failed);
+  api.webRequest.onErrorOccurred.removeListener(gone);
 };

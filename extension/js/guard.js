@@ -27,7 +27,7 @@ const clearWorkers = (origin) => {
 const clearCache = (origin) => api.browsingData.remove(filters ? {} : { origins: [origin] }, { cache: true }).catch(() => {});
 const noted = (origin) => `purged ${origin}`;
 let forgotten = Promise.resolve();
-const purge = async (origin) => {
+const purge = async (origin, isLast) => {
   await forgotten;
   const key = noted(origin);
   if ((await api.storage.session.get(key))[key]) return;
@@ -35,14 +35,16 @@ const purge = async (origin) => {
   const { [key]: before } = await api.storage.local.get(key);
   if (!before) await clearCache(origin);
   // Who is not guarded any more by now begins anew the next time.
-  if (modeOf(origin) !== "enforce") return;
+  if (modeOf(origin) !== "enforce" || !isLast()) return;
   await api.storage.local.set({ [key]: true });
   await api.storage.session.set({ [key]: true });
 };
 export const purged = (origin) => {
-  if (!purges.has(origin)) purges.set(origin, purge(origin));
-  const done = purges.get(origin);
-  done.catch(() => purges.delete(origin));
+  const known = purges.get(origin);
+  if (known) return known;
+  const done = purge(origin, () => purges.get(origin) === done);
+  purges.set(origin, done);
+  done.catch(() => purges.get(origin) === done && purges.delete(origin));
   return done;
 };
 
@@ -56,6 +58,12 @@ const forget = async (enforced) => {
     const gone = Object.keys(await area.get(null)).filter((key) => key.startsWith(noted("")) && !stays.has(key));
     if (gone.length > 0) await area.remove(gone);
   }
+};
+
+// Nothing is held back in a deployment for now.
+globalThis.keysteadUnplaced = async (origin) => {
+  purges.delete(origin);
+  await Promise.all([api.storage.local, api.storage.session].map((area) => area.remove(noted(origin))));
 };
 
 let modes;

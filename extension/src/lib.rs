@@ -107,6 +107,11 @@ impl Background {
         }
     }
 
+    /// A tab's request for a document came to nothing.
+    pub fn not_shown(&self, tab: i32) {
+        filter::not_shown(&self.0, tab);
+    }
+
     /// Keeps what was served where it was refused.
     pub async fn keep_evidence(&self, url: String, status: u16, headers: JsValue, body: Vec<u8>) {
         let headers: Vec<Header> = serde_json::from_value(from_js(&headers)).unwrap_or_default();
@@ -123,6 +128,12 @@ impl Background {
             _ => serde_json::Value::Null,
         };
         to_js(&answer)
+    }
+
+    /// The access to hosts was withdrawn: what was verified there is no more, from this moment on.
+    pub async fn hosts_withdrawn(&self) {
+        integrity::withdrawn(&self.0).await;
+        State::policy_changed(&self.0).await;
     }
 
     /// The policy, or a host permission, may have changed.

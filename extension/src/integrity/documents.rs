@@ -24,12 +24,8 @@ const KEPT: &str = "verified documents";
 const OPENED: &str = "opened documents";
 /// Where those from before are kept for as long.
 const BEFORE: &str = "documents from before";
-/// Where the names of unverified documents are kept for as long.
-const STRANGERS: &str = "unverified documents";
 /// How many are kept: a browser holds some that were left, to go back to them.
 const MAX_KEPT: usize = 100;
-/// How many names of unverified documents are known.
-const MAX_STRANGERS: usize = 1000;
 
 /// A frame of a tab, as the browser numbers them: Firefox's numbers of frames have more than 32 bits.
 pub(crate) type Place = (i32, i64);
@@ -53,17 +49,7 @@ pub(crate) struct Documents {
     /// What a person opened all the same, by tab.
     opened: BTreeMap<i32, OpenedHere>,
     /// The tabs that show a document from before anything was enforced.
-    before: BTreeMap<i32, Before>,
-    /// The names of documents that were there unverified: what is allowed in their frames later is another document's.
-    strangers: BTreeSet<DocumentId>,
-}
-
-/// A document from before anything was enforced.
-#[derive(Serialize, Deserialize)]
-struct Before {
-    of: Origin,
-    /// Its name, where it has one.
-    document: Option<DocumentId>,
+    before: BTreeMap<i32, Origin>,
 }
 
 /// What a person opened in a tab.
@@ -87,7 +73,9 @@ impl Documents {
     pub(super) fn is_known_tab(&self, tab: u32) -> bool {
         let at = |place: &Place| i64::from(place.0) == i64::from(tab) && place.1 == 0;
         let is_opened = i32::try_from(tab).is_ok_and(|tab| self.opened(tab).is_some());
-        is_opened || self.held.keys().any(at) || self.saved.iter().any(|kept| at(&kept.place))
+        let is_verified =
+            self.verified.iter().any(|(place, _)| at(place)) || self.saved.iter().any(|kept| at(&kept.place));
+        is_opened || is_verified || self.held.keys().any(at)
     }
 
     /// What was allowed where nothing is enforced any more proves nothing when it is again: what such a document loads is not
@@ -97,7 +85,7 @@ impl Documents {
         self.saved.retain(|kept| enforced.contains(kept.page.deployment()));
         self.unnamed.retain(|_, (of, ..)| enforced.contains(of));
         self.held.retain(|_, of| enforced.contains(of));
-        self.before.retain(|_, before| enforced.contains(&before.of));
+        self.before.retain(|_, of| enforced.contains(of));
     }
 
     /// Nothing that was allowed in a deployment proves anything from now on.
@@ -114,38 +102,24 @@ impl Documents {
     }
 
     /// What a tab shows of a deployment is from before.
-    pub(super) fn note_before(&mut self, tab: i32, of: &Origin, document: Option<DocumentId>) {
-        self.strangers.extend(document.clone());
-        self.before.entry(tab).or_insert_with(|| Before { of: of.clone(), document });
-    }
-
-    /// A document is there that nobody verified.
-    pub(super) fn note_stranger(&mut self, document: &DocumentId) {
-        if self.strangers.len() >= MAX_STRANGERS {
-            self.strangers.pop_first();
-        }
-        self.strangers.insert(document.clone());
+    pub(super) fn note_before(&mut self, tab: i32, of: &Origin) {
+        self.before.insert(tab, of.clone());
     }
 
     /// Is what a tab shows known to be from before?
     pub(super) fn is_noted_before(&self, tab: i32, of: &Origin) -> bool {
-        self.before.get(&tab).is_some_and(|before| before.of == *of)
+        self.before.get(&tab) == Some(of)
     }
 
     /// Is no tab known to show a document of this deployment from before?
     pub(super) fn is_nothing_before(&self, of: &Origin) -> bool {
-        !self.before.values().any(|before| before.of == *of)
+        !self.before.values().any(|before| before == of)
     }
 
     /// Only these tabs still show this deployment; says how many documents from before there are.
     pub(super) fn keep_before(&mut self, of: &Origin, open: &[i32]) -> usize {
-        self.before.retain(|tab, before| before.of != *of || open.contains(tab));
-        self.before.values().filter(|before| before.of == *of).count()
-    }
-
-    /// Is this the document from before that a tab shows? A tab has one such: what it shows next is from now.
-    pub(super) fn is_from_before(&self, tab: i32, of: &Origin, document: &DocumentId) -> bool {
-        self.before.get(&tab).is_some_and(|before| before.of == *of && before.document.as_ref() == Some(document))
+        self.before.retain(|tab, before| before != of || open.contains(tab));
+        self.before.values().filter(|before| *before == of).count()
     }
 
     /// The HTML of a frame was allowed. Keys are for those where nothing else runs either; where something was opened in the
@@ -211,9 +185,15 @@ impl Documents {
         self.verified.iter().any(|(_, page)| page.is_of(origin, document))
     }
 
-    /// A document says its name: it is verified if it was before, or if its HTML was allowed and nobody else's name stands
-    /// for that yet.
-    fn claim(&mut self, set: &ManifestSet, at: Place, origin: &Origin, path: &str, document: &DocumentId) -> bool {
+    /// What was allowed in a frame never came to be shown: no document stands for it.
+    pub(super) fn drop_allowed(&mut self, place: Place) {
+        if self.unnamed.remove(&place).is_some() {
+            self.held.remove(&place);
+        }
+    }
+
+    /// What was verified before the background was stopped is, where its releases still are.
+    fn take_saved(&mut self, set: &ManifestSet, origin: &Origin) {
         for Kept { place, page } in std::mem::take(&mut self.saved) {
             match set.verified_before(page.clone()) {
                 Some(verified) => {
@@ -225,12 +205,10 @@ impl Documents {
                 None => self.saved.push(Kept { place, page }),
             }
         }
-        if self.is_verified(origin, document) {
-            return true;
-        }
-        if self.strangers.contains(document) {
-            return false;
-        }
+    }
+
+    /// A new document says its name: it is verified if its HTML was allowed and nobody else's name stands for that yet.
+    fn claim(&mut self, set: &ManifestSet, at: Place, origin: &Origin, path: &str, document: &DocumentId) -> bool {
         let fits = self.unnamed.get(&at).is_some_and(|(of, was, _)| of == origin && was == path);
         let allowed = if fits { self.unnamed.remove(&at) } else { None };
         let page = allowed.and_then(|(_, _, allowed)| set.verified(&allowed, document.clone()));
@@ -244,16 +222,17 @@ impl Documents {
 
 /// Reads what was known when the background was stopped.
 pub(super) async fn remember(state: &State) {
-    if std::mem::replace(&mut state.guard.documents.borrow_mut().remembered, true) {
+    if state.guard.documents.borrow().remembered {
         return;
     }
     let kept = webextension::session_read(KEPT).await;
     let opened = webextension::session_read(OPENED).await;
     let before = webextension::session_read(BEFORE).await;
-    let strangers = webextension::session_read(STRANGERS).await;
     let mut documents = state.guard.documents.borrow_mut();
+    if std::mem::replace(&mut documents.remembered, true) {
+        return;
+    }
     documents.before = serde_json::from_value(before).unwrap_or_default();
-    documents.strangers = serde_json::from_value(strangers).unwrap_or_default();
     documents.saved = serde_json::from_value(kept).unwrap_or_default();
     documents.opened = serde_json::from_value(opened).unwrap_or_default();
 }
@@ -282,34 +261,48 @@ pub(super) async fn keep_opened(state: &State) {
 
 /// Keeps the verified ones, and those from before.
 pub(super) async fn keep(state: &State) {
-    let (kept, before, strangers) = {
+    let (kept, before) = {
         let documents = state.guard.documents.borrow();
         let verified = |(place, page): &(Place, PageVerified)| Kept { place: *place, page: page.to_saved() };
         let kept: Vec<_> = documents.verified.iter().map(verified).chain(documents.saved.iter().cloned()).collect();
         let value = |kept| serde_json::to_value(kept).unwrap_or_default();
-        (value(kept), json!(documents.before), json!(documents.strangers))
+        (value(kept), json!(documents.before))
     };
-    webextension::session_write(STRANGERS, &strangers).await;
     webextension::session_write(KEPT, &kept).await;
     webextension::session_write(BEFORE, &before).await;
 }
 
-/// A document that the browser's sender is in says its name; is it verified?
-pub(crate) fn claim(state: &Rc<State>, at: Place, url: &str, document: &DocumentId) -> bool {
+/// Is the document of a URL verified?
+pub(super) fn is_verified(state: &Rc<State>, at: Place, url: &str, document: &DocumentId) -> bool {
+    let Some((origin, _)) = place(url) else { return false };
+    let accepted = change(state, &origin, |site| site.accepted.clone()).flatten();
+    let Some(set) = accepted else { return false };
+    let (is_verified, was_before) = {
+        let mut documents = state.guard.documents.borrow_mut();
+        documents.take_saved(&set, &origin);
+        let is_verified = documents.is_verified(&origin, document);
+        (is_verified, is_verified && documents.before.remove(&at.0).is_some())
+    };
+    if was_before {
+        enrol::is_over(state, at.0);
+    }
+    is_verified
+}
+
+/// A new document that the browser's sender is in says its name; is it verified?
+pub(super) fn claim(state: &Rc<State>, at: Place, url: &str, document: &DocumentId) -> bool {
+    if is_verified(state, at, url, document) {
+        return true;
+    }
     let Some((origin, path)) = place(url) else { return false };
     let accepted = change(state, &origin, |site| site.accepted.clone()).flatten();
     let Some(set) = accepted else { return false };
-    let known = state.guard.documents.borrow().is_verified(&origin, document);
-    let verified = state.guard.documents.borrow_mut().claim(&set, at, &origin, &path, document);
-    if verified && !known {
-        let was_before = state.guard.documents.borrow_mut().before.remove(&at.0).is_some();
-        let state = Rc::clone(state);
-        spawn_local(async move {
-            keep(&state).await;
-            enrol::is_verified(at.0, was_before).await;
-        });
+    let claimed = state.guard.documents.borrow_mut().claim(&set, at, &origin, &path, document);
+    if claimed {
+        state.guard.documents.borrow_mut().before.remove(&at.0);
+        enrol::is_over(state, at.0);
     }
-    verified
+    claimed
 }
 
 /// Is a document verified, or one that a person opened all the same?

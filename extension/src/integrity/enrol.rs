@@ -16,6 +16,7 @@ use keystead_core::{
     policy::{Deployment, IntegrityMode},
 };
 use serde_json::json;
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use super::{change, documents};
@@ -37,6 +38,13 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 const WAKES_WITHIN: Duration = Duration::from_secs(2);
 const NAMED_WITHIN: Duration = Duration::from_secs(1);
 
+#[wasm_bindgen]
+extern "C" {
+    /// `js/guard.js`: nothing is held back in a deployment: what the browser keeps of it is taken away anew before it is again.
+    #[wasm_bindgen(catch, js_name = keysteadUnplaced)]
+    async fn tell_unplaced(origin: &str) -> Result<JsValue, JsValue>;
+}
+
 /// The deployments that were enrolled before in this session of the browser; `None` where it has just begun.
 pub(super) async fn known() -> Option<Vec<Origin>> {
     serde_json::from_value(webextension::session_read(ENROLLED).await).ok()
@@ -57,12 +65,13 @@ pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
         if !is_in_place {
             // Nothing was held back meanwhile: what is there when it is again proves nothing.
             state.guard.documents.borrow_mut().forget(&deployment.origin);
+            unplaced(&deployment.origin).await;
             continue;
         }
         // The policy became so while the browser was running.
         let is_news = before.as_ref().is_some_and(|before| !before.contains(&deployment.origin));
         for tab in open_tabs(&deployment).await {
-            settle(state, &deployment.origin, tab.id, is_news).await;
+            settle(state, &deployment.origin, &tab, is_news).await;
         }
         change(state, &deployment.origin, |site| site.enrolled = true);
         enrolled.push(deployment.origin);
@@ -70,7 +79,13 @@ pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
     state.changed();
     documents::keep(state).await;
     webextension::session_write(ENROLLED, &json!(enrolled)).await;
+    deployment::announce(state);
     webextension::announce().await;
+}
+
+/// What the browser keeps of a deployment is from a time when nothing was held back.
+pub(super) async fn unplaced(origin: &Origin) {
+    let _ = tell_unplaced(origin.as_str()).await;
 }
 
 /// The tabs that show a deployment. What the browser has put aside runs nothing, and is asked for again.
@@ -81,27 +96,39 @@ async fn open_tabs(deployment: &Deployment) -> Vec<Tab> {
 }
 
 /// Sees to it that a tab shows no document from before.
-async fn settle(state: &Rc<State>, origin: &Origin, tab: u32, is_news: bool) {
-    let Ok(at) = i32::try_from(tab) else { return };
-    let is_known = || state.guard.documents.borrow().is_known_tab(tab);
+async fn settle(state: &Rc<State>, origin: &Origin, tab: &Tab, is_news: bool) {
+    let Ok(at) = i32::try_from(tab.id) else { return };
+    let is_known = || state.guard.documents.borrow().is_known_tab(tab.id);
     if is_known() {
         return;
     }
     // One that hangs keeps nobody else waiting.
-    let wakes = select(webextension::wake(tab).boxed_local(), clock::sleep(WAKES_WITHIN).boxed_local());
+    let wakes = select(webextension::wake(tab.id).boxed_local(), clock::sleep(WAKES_WITHIN).boxed_local());
     let is_ours = matches!(wakes.await, Either::Left((true, _)));
-    let named = || pages::document_in(state, tab, origin);
-    let document = if is_ours { state.until(NAMED_WITHIN, named).await } else { None };
+    if is_ours {
+        let named = || pages::document_in(state, tab.id, origin);
+        let _ = state.until(NAMED_WITHIN, named).await;
+    }
     if is_known() {
         return;
     }
     let is_noted = state.guard.documents.borrow().is_noted_before(at, origin);
     // One that none of our scripts is in was there before them.
     if is_noted || is_news || !is_ours {
-        state.guard.documents.borrow_mut().note_before(at, origin, document);
+        from_before(state, origin, at);
+    } else {
+        state.guard.documents.borrow_mut().note_before(at, origin);
+        if webextension::note_once(&once(tab.id)).await {
+            webextension::reload(tab.id).await;
+        }
+    }
+}
+
+/// What a tab shows is from before, and says so.
+pub(super) fn from_before(state: &Rc<State>, origin: &Origin, tab: i32) {
+    state.guard.documents.borrow_mut().note_before(tab, origin);
+    if let Ok(tab) = u32::try_from(tab) {
         spawn_local(tell(Rc::clone(state), tab));
-    } else if webextension::note_once(&once(tab)).await {
-        webextension::reload(tab).await;
     }
 }
 
@@ -130,12 +157,15 @@ pub(super) async fn waiting(state: &State, origin: &Origin) -> usize {
     state.guard.documents.borrow_mut().keep_before(origin, &open)
 }
 
-/// The document of a tab is verified.
-pub(super) async fn is_verified(tab: i32, was_before: bool) {
-    if let Ok(tab) = u32::try_from(tab) {
-        webextension::session_forget(&once(tab)).await;
-    }
-    if was_before {
+/// The document of a tab is verified: nothing from before is there.
+pub(super) fn is_over(state: &Rc<State>, tab: i32) {
+    let state = Rc::clone(state);
+    spawn_local(async move {
+        documents::keep(&state).await;
+        if let Ok(tab) = u32::try_from(tab) {
+            webextension::session_forget(&once(tab)).await;
+        }
+        deployment::announce(&state);
         webextension::announce().await;
-    }
+    });
 }

@@ -87,10 +87,16 @@ pub(crate) async fn is_judged(state: &Rc<State>, asked: &Asked) -> Option<bool> 
         return None;
     }
     if asked.kind == "main_frame" {
+        not_shown(state, asked.tab_id);
         documents::begin(state, asked.tab_id).await;
     }
     let Some(set) = accepted(state, &origin).await else { return Some(true) };
     Some(purpose(&set, asked, &path).is_some())
+}
+
+/// What was allowed for a tab last is not shown in it, or not any more.
+pub(crate) fn not_shown(state: &State, tab: i32) {
+    state.guard.documents.borrow_mut().drop_allowed((tab, 0));
 }
 
 /// What a body is for; `None` for data of nobody's release.

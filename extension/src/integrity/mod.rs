@@ -325,16 +325,37 @@ async fn accepted(state: &State, origin: &Origin) -> Option<Rc<ManifestSet>> {
     state.until(PREPARED_WITHIN, look).await.flatten()
 }
 
-/// A document's content script connected. In a browser that hands over each body, a document of a guarded deployment whose
-/// body nobody saw was made up by something in the page's own origin: it is loaded again, and where that does not help, it
-/// gives way.
-pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document: Option<DocumentId>) {
+/// The access to hosts was withdrawn, and may be given back at any moment: nothing is held back in between.
+pub(crate) async fn withdrawn(state: &Rc<State>) {
+    let enforced: Vec<_> = {
+        let sites = state.guard.sites.borrow();
+        sites.iter().filter(|(_, site)| site.mode == IntegrityMode::Enforce).map(|(origin, _)| origin.clone()).collect()
+    };
+    documents::remember(state).await;
+    for origin in enforced {
+        state.guard.documents.borrow_mut().forget(&origin);
+        change(state, &origin, |site| site.enrolled = false);
+        enrol::unplaced(&origin).await;
+    }
+    documents::keep(state).await;
+}
+
+/// A document's content script connected, for the `first` time in its life or again. In a browser that hands over each body, a
+/// new document of a guarded deployment whose body nobody saw was made up by something in the page's own origin: it is loaded
+/// again, and where that does not help, it gives way. Where documents are built, a new one asks what of by itself. One that was
+/// there before, as one that the browser had put aside, never becomes a verified one.
+pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document: Option<DocumentId>, first: bool) {
     let (Some((origin, path)), Some(tab), Some(document)) = (place(url), tab, document) else { return };
     let at = (i32::try_from(tab).unwrap_or(-1), 0);
     documents::show(state, at.0);
-    let known = documents::claim(state, at, url, &document) || refusals::opened(state, at.0).is_some();
+    let is_verified = match first && filters() {
+        true => documents::claim(state, at, url, &document),
+        false => documents::is_verified(state, at, url, &document),
+    };
+    let known = is_verified || refusals::opened(state, at.0).is_some();
+    let is_built = first && !filters();
     let refused = state.guard.documents.borrow().is_refused(at);
-    if known || refused || !filters() || mode(state, &origin) != IntegrityMode::Enforce {
+    if known || refused || is_built || mode(state, &origin) != IntegrityMode::Enforce {
         return;
     }
     let (state, url) = (Rc::clone(state), url.to_owned());
@@ -344,12 +365,16 @@ pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document
         // Nor is it known what was there before.
         let enrolled = || change(&state, &origin, |site| site.enrolled).unwrap_or(true).then_some(());
         state.until(PREPARED_WITHIN, enrolled).await;
-        let is_from_before = state.guard.documents.borrow().is_from_before(at.0, &origin, &document);
-        if documents::claim(&state, at, &url, &document) || is_from_before {
-            return documents::keep(&state).await;
+        if !first {
+            if !documents::is_verified(&state, at, &url, &document) && pages::is_there(&state, tab, &document) {
+                enrol::from_before(&state, &origin, at.0);
+                documents::keep(&state).await;
+            }
+            return;
         }
-        state.guard.documents.borrow_mut().note_stranger(&document);
-        documents::keep(&state).await;
+        if documents::claim(&state, at, &url, &document) {
+            return;
+        }
         if webextension::note_once(&format!("unverified {tab} {path}")).await {
             return webextension::reload(tab).await;
         }

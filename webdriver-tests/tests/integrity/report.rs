@@ -27,6 +27,8 @@ const DRAFT: &str = "not finished yet";
 const ENTER: &str = "\u{e007}";
 /// For how long somebody writes: longer than the extension waits where nobody does.
 const WRITES: Duration = Duration::from_secs(8);
+/// By then a background that was started anew has looked at every tab.
+const SETTLES: Duration = Duration::from_secs(4);
 
 pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'c>) {
     let name = "where files are only compared, what is changed runs, and is told of; then known code only, without a lost word";
@@ -112,7 +114,33 @@ async fn told(company: &Company, kind: BrowserKind) -> Result<()> {
     shown(&browser, browser.wait_until_logged_in().await).await?;
     browser.wait_for_state(State::Complete, PATIENCE).await?;
     wait_for_state(&browser, "protected").await?;
+    until("no call", PATIENCE, async || Ok(badge(&browser).await?.is_empty().then_some(()))).await?;
+    stopped(&browser, &phone.room_id).await?;
     browser.quit().await
+}
+
+/// A browser stops the background where nothing happens for a while. It knows the page again that it verified: nothing that
+/// somebody writes in it is lost.
+async fn stopped(browser: &Browser, room_id: &str) -> Result<()> {
+    browser.show_room(room_id).await?;
+    browser.find(COMPOSER).await?.send_keys(DRAFT).await?;
+    browser.in_page("document.documentElement.dataset.same = 'yes';", vec![]).await?;
+    for _ in 0..2 {
+        browser.stop_background().await?;
+        // The popup starts it.
+        wait_for_state(browser, "protected").await?;
+        let began = Instant::now();
+        while began.elapsed() < SETTLES {
+            let same = browser.in_page("return document.documentElement.dataset.same ?? 'another';", vec![]).await?;
+            ensure!(same == "yes", "a verified page was loaded again");
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        ensure!(browser.find("keystead-update").await.is_err(), "a verified page is told to be from before");
+        ensure!(badge(browser).await?.is_empty(), "called for nothing");
+        until("an answer of the bridge", PATIENCE, async || Ok((asked(browser).await? != "refused").then_some(())))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Saves the person's own policy.
@@ -171,7 +199,9 @@ async fn evidence(browser: &Browser, guarded: &Guarded, payload: &str) -> Result
     let ask = json!({ "ask": "integrity_evidence", "origin": guarded.host.url() });
     let kept = until("what was served", PATIENCE, async || {
         let kept = browser.ask(&ask).await?;
-        Ok((kept["last"]["at"].as_u64() >= kept["now"]["refusals"][0]["since"].as_u64()).then_some(kept))
+        let since = kept["now"]["refusals"][0]["since"].as_u64();
+        let is_of_it = kept["last"]["at"].as_u64().zip(since).is_some_and(|(at, since)| at >= since);
+        Ok(is_of_it.then_some(kept))
     });
     let kept = kept.await?;
     ensure!(kept["enforced"] == true, "it is said of another mode: {kept}");

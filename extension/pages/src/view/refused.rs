@@ -140,10 +140,12 @@ fn draw(origin: &Origin, view: Option<&IntegrityView>, bell: &Bell) -> El {
             (Msg("refused_nothing"), Msg("refused_lead"), Msg("refused_again"))
         }
     };
-    let lead = match view.refusals.is_empty() && view.problem.is_none() {
-        true => nothing.text(),
-        false => some.with(&[super::host(origin)]),
+    // Where files are only compared, that there is no list of them is no difference.
+    let tells = match view.mode {
+        IntegrityMode::Report => view.refusals.iter().any(RefusalView::differs),
+        IntegrityMode::Enforce | IntegrityMode::Off => !view.refusals.is_empty() || view.problem.is_some(),
     };
+    let lead = if tells { some.with(&[super::host(origin)]) } else { nothing.text() };
     let again = {
         let (origin, page, bell) = (origin.clone(), view.page.clone(), bell.clone());
         button("again", &try_again.text(), move || {
