@@ -20,6 +20,7 @@ use keystead_core::{
     identity::derive_public,
     policy::{Policy, Retention},
     recovery::{KeyDescription, KeyVault, MemoryVault, RecoveryKey},
+    restore::reading::Lately,
     secret::SecretBytes,
     status::State,
     store::{MemoryStore, Store},
@@ -118,6 +119,7 @@ fn setup() -> Setup {
         policy: policy("warn"),
         standing: ",,,".into(),
         asked: false,
+        lately: Lately::default(),
     }
 }
 

@@ -25,6 +25,24 @@ const consult = async (client, message) => {
   return ask({ ...message, user_id: client.getUserId(), device_id: client.getDeviceId() });
 };
 
+// What a restore is about to have the client read is asked for at once; each answer is given once.
+let awaited = {};
+const askAhead = (client, names) => {
+  awaited = create(null);
+  for (const name of names) {
+    const answer = consult(client, { ask: "get", name });
+    answer.catch(() => {});
+    awaited[name] = { client, answer };
+  }
+};
+const askedAhead = (client, name) => {
+  if (!hasOwn(awaited, name) || awaited[name].client !== client) return undefined;
+  const { answer } = awaited[name];
+  delete awaited[name];
+  return answer;
+};
+const forgetAhead = () => (awaited = {});
+
 const bridge = (client) => {
   const storage = client?.secretStorage;
   if (!storage || known.has(bridged, storage)) return;
@@ -35,7 +53,7 @@ const bridge = (client) => {
   const { call } = Function.prototype;
   const run = { get: call.bind(own.get, storage), store: call.bind(own.store, storage) };
   storage.get = async (name) => {
-    const answer = await consult(client, { ask: "get", name });
+    const answer = await (askedAhead(client, name) ?? consult(client, { ask: "get", name }));
     return answer.own ? run.get(name) : answer.value;
   };
   storage.store = async (name, secret, keys) => {

@@ -21,6 +21,9 @@ const handOver = async (client, how) => {
   if (answer.own) throw new Error("not stored");
 };
 
+// In the order in which a restore has the client read them.
+const SECRETS = ["m.megolm_backup.v1", "m.cross_signing.master", "m.cross_signing.self_signing", "m.cross_signing.user_signing"];
+
 let renewing = false;
 
 const commands = {
@@ -86,10 +89,18 @@ const commands = {
   // What Element itself does after "use recovery key", with secret storage served by the background. The signature comes
   // last: a device that is vouched for has everything, wherever a tab is closed.
   async restore() {
-    const crypto = currentClient().getCrypto();
-    await crypto.userHasCrossSigningKeys(undefined, true);
-    await crypto.loadSessionBackupPrivateKeyFromSecretStorage();
-    await crypto.bootstrapCrossSigning({});
+    const client = currentClient();
+    const crypto = client.getCrypto();
+    askAhead(client, SECRETS);
+    try {
+      await Promise.all([
+        crypto.userHasCrossSigningKeys(undefined, true),
+        crypto.loadSessionBackupPrivateKeyFromSecretStorage(),
+      ]);
+      await crypto.bootstrapCrossSigning({});
+    } finally {
+      forgetAhead();
+    }
     await crypto.checkKeyBackupAndEnable();
     window.mxSetupEncryptionStore?.done?.();
   },

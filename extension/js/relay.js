@@ -116,7 +116,7 @@
   // The background has something to do and lost its ports when it was stopped; or asks whether there is a hook.
   api.runtime.onMessage.addListener((_message, _sender, reply) => {
     send();
-    reply(true);
+    reply(api.runtime.getManifest().version);
   });
   send();
 

@@ -98,7 +98,11 @@ async fn look_ahead(state: &Rc<State>, origin: &Origin) {
     }
     let Some(setup) = setup(state, origin, false, |session| !session.ready) else { return };
     let user = setup.user_id.clone();
+    let again = setup.clone();
     let ahead = Driver::new(state, origin, &user).run(|io| bootstrap::ahead(io, setup)).await;
+    if ahead.is_none() {
+        Driver::new(state, origin, &user).run(|io| restore::reading::ahead(io, again)).await;
+    }
     state.live(origin, |live| live.ahead = ahead);
 }
 
@@ -206,6 +210,7 @@ fn setup(state: &State, origin: &Origin, asked: bool, far_enough: impl Fn(&Sessi
         policy,
         standing,
         asked,
+        lately: session.lately,
     })
 }
 

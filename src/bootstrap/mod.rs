@@ -47,7 +47,7 @@ use crate::{
     ident::{DeviceId, KeyId, Origin, UserId},
     matrix::homeserver::{Homeserver, Stop},
     policy::Policy,
-    restore,
+    restore::{self, reading::Lately},
     rotate::{self, UnderWay},
     status::{Progress, Question, State, StepName},
     time::UnixMillis,
@@ -68,6 +68,7 @@ const RETRY_DIRECTORY: Duration = Duration::from_secs(15 * 60);
 const OVERCOME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All that a run is told.
+#[derive(Clone)]
 pub struct Setup {
     /// The deployment's Element Web origin.
     pub origin: Origin,
@@ -83,6 +84,8 @@ pub struct Setup {
     pub standing: String,
     /// The person asked for this run: no pause holds it.
     pub asked: bool,
+    /// What was read of the account for this session.
+    pub lately: Lately,
 }
 
 /// How a run ended. Whatever it is, nothing is half done that the next run does not take up.

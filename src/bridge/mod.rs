@@ -30,7 +30,7 @@ use crate::{
         prove::{self, Published},
         record::{AccountRecord, VaultKey},
     },
-    effect::{Effect, Io, VaultCommand},
+    effect::{Effect, HttpResponse, Io, VaultCommand},
     error::Code,
     events::{self, Event},
     ident::{DeviceId, Origin, UserId},
@@ -41,6 +41,7 @@ use crate::{
         keys,
     },
     recovery::{SecretDocument, secret_name},
+    restore::reading::Lately,
     rotate::reset,
     secret::SecretText,
     time::UnixMillis,
@@ -55,8 +56,8 @@ const OWN: &str = "io.keystead.";
 /// How long after a login a restore may begin by itself, and how long after its beginning secrets are handed to the page.
 pub const READ_WINDOW: Duration = Duration::from_secs(60);
 
-/// How long what was seen of an account holds for a client that asks again: it read what it goes by earlier still.
-const LATELY: Duration = Duration::from_secs(1);
+/// How long an account without an identity is one for a client that asks again: it read what it goes by earlier still.
+const UNPUBLISHED: Duration = Duration::from_secs(1);
 
 /// A session that the homeserver confirmed.
 #[derive(Debug, Clone)]
@@ -67,25 +68,27 @@ pub struct Session {
     pub user_id: UserId,
     /// Its device.
     pub device_id: DeviceId,
-    lately: Lately,
+    /// What was read of the account for it.
+    pub lately: Lately,
+    unpublished: Unpublished,
 }
 
 impl Session {
     /// The session of a device.
     #[must_use]
     pub fn new(origin: Origin, user_id: UserId, device_id: DeviceId) -> Self {
-        Self { origin, user_id, device_id, lately: Lately::default() }
+        Self { origin, user_id, device_id, lately: Lately::default(), unpublished: Unpublished::default() }
     }
 }
 
 /// When the account was last seen without an identity. A client that comes up asks for three seeds one after the other,
 /// and a person waits for it.
 #[derive(Debug, Clone, Default)]
-struct Lately(Rc<Cell<Option<UnixMillis>>>);
+struct Unpublished(Rc<Cell<Option<UnixMillis>>>);
 
-impl Lately {
-    fn is_unpublished(&self, now: UnixMillis) -> bool {
-        self.0.get().is_some_and(|at| at <= now && now.since(at) <= LATELY)
+impl Unpublished {
+    fn is_so(&self, now: UnixMillis) -> bool {
+        self.0.get().is_some_and(|at| at <= now && now.since(at) <= UNPUBLISHED)
     }
 }
 
@@ -205,7 +208,7 @@ fn refuses(
     name: &str,
     secret: &SecretText,
     user: &UserId,
-    keys: &crate::effect::HttpResponse,
+    keys: &HttpResponse,
 ) -> Result<Option<Code>, Stop> {
     if !SEEDS.contains(&name) {
         return Ok(None);
@@ -242,6 +245,23 @@ struct Looked {
     document: Option<SecretDocument>,
 }
 
+impl Looked {
+    /// Reads the answers; `None` as for [`look_for`].
+    fn of(responses: [&HttpResponse; 4], held: &[VaultKey], user: &UserId) -> Result<Option<Self>, Stop> {
+        let [default_key, document, keys, backup] = responses;
+        let default_key = look::read_default_key(default_key)?;
+        let Some(key) = held.iter().find(|key| Some(key.id.as_str()) == default_key.as_deref()) else {
+            return Ok(None);
+        };
+        let published = Published::of(keys, backup, user)?;
+        Ok(Some(Self { key: key.clone(), published, document: account_data::read_get(document)? }))
+    }
+
+    fn has_entry(&self) -> bool {
+        self.document.as_ref().is_some_and(|document| document.entry(&self.key.id).is_ok_and(|entry| entry.is_some()))
+    }
+}
+
 /// `None` where no key of ours, nor one that the person lent us, is the default key.
 async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<Option<Looked>, Stop> {
     let user = &session.user_id;
@@ -250,23 +270,27 @@ async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name:
     if held.is_empty() {
         return Ok(None);
     }
+    // What the restore has just read and proven is not asked for again.
+    let lately = session.lately.get(io.now());
+    let proven = lately.as_ref().and_then(|reading| reading.of_secret(name));
+    if let Some(responses) = proven
+        && let Ok(Some(looked)) = Looked::of(responses, &held, user)
+        && looked.has_entry()
+    {
+        return Ok(Some(looked));
+    }
     let mut requests = vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name)];
     requests.extend(prove::published_requests(user));
     let responses = homeserver.send_all(requests).await?;
     let [default_key, document, keys, backup] = responses.as_slice() else {
         return Err(Stop { code: Code::NetAnswer, not_before: None });
     };
-    let default_key = look::read_default_key(default_key)?;
-    let Some(key) = held.into_iter().find(|key| Some(key.id.as_str()) == default_key.as_deref()) else {
-        return Ok(None);
-    };
-    let published = Published::of(keys, backup, user)?;
-    Ok(Some(Looked { key, published, document: account_data::read_get(document)? }))
+    Looked::of([default_key, document, keys, backup], &held, user)
 }
 
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
-    // The restore has opened all of them; what the server gives now must be the same still.
+    // The restore has opened all of them; what is given must be the same still.
     let Some(Looked { key, published, document }) = look_for(io, &homeserver, session, name).await? else {
         return Ok(if reads_nothing(io, &homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
@@ -314,7 +338,7 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
 async fn reads_nothing(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name: &str) -> Result<bool, Stop> {
     let now = io.now();
     // The last of the three is always asked about.
-    let lately = name != secret_name::USER_SIGNING && session.lately.is_unpublished(now);
+    let lately = name != secret_name::USER_SIGNING && session.unpublished.is_so(now);
     if !SEEDS.contains(&name) || lately {
         return Ok(false);
     }
@@ -325,7 +349,7 @@ async fn reads_nothing(io: &Io, homeserver: &Homeserver<'_>, session: &Session, 
     };
     let document: Option<SecretDocument> = account_data::read_get(document)?;
     let published = PublishedIdentity::read(&keys::read_query(keys)?, user)?.is_some();
-    session.lately.0.set((!published).then_some(now));
+    session.unpublished.0.set((!published).then_some(now));
     Ok(published && document.is_none_or(|document| document.key_ids().next().is_none()))
 }
 

@@ -1,6 +1,6 @@
 //! What there is to be restored.
 
-use std::time::Duration;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -10,20 +10,17 @@ use crate::{
         prove::{self, Published, SecretsProven},
         record::{AccountRecord, VaultKey},
     },
-    effect::HttpResponse,
     error::Code,
-    ident::KeyId,
-    matrix::{account_data, homeserver::Stop},
+    ident::{KeyId, UserId},
+    matrix::account_data,
     recovery::{
         KeyDescription,
-        sealed::{self, RecoveryEntry, SealedDocument},
+        sealed::{RecoveryEntry, SealedDocument},
     },
     status::State,
-    time::UnixMillis,
 };
 
-/// How long the secrets that were read are what is there.
-const FRESH: Duration = Duration::from_secs(1);
+use super::reading::Reading;
 
 /// Secret storage as it is published, and the identity and backup that its secrets must derive.
 pub struct Found {
@@ -35,8 +32,8 @@ pub struct Found {
     pub entry: Option<RecoveryEntry>,
     /// The identity, and the backup that it signed.
     pub(crate) published: Published,
-    /// The four secrets as they were read with it, and when.
-    secrets: (Vec<HttpResponse>, UnixMillis),
+    /// What all of it was read from.
+    reading: Rc<Reading>,
 }
 
 impl Found {
@@ -55,36 +52,38 @@ impl Found {
 }
 
 impl Found {
-    /// Opens every secret with a key. Where a person was asked for it meanwhile, they are read anew.
+    fn of(reading: Rc<Reading>, user: &UserId) -> Result<Self, End> {
+        let foreign = |code| End::Leave(State::Foreign, Some(code));
+        let published = Published::of(&reading.keys, &reading.backup, user)?;
+        let key_id = look::read_default_key(&reading.default_key)?.ok_or(foreign(Code::RecForeign))?;
+        let key_id = KeyId::parse(&key_id).map_err(|_| foreign(Code::RecForeign))?;
+        let description = reading.description.as_ref().ok_or(foreign(Code::RecDescription))?;
+        let description: Option<Value> = account_data::read_get(description)?;
+        let description = description.and_then(|value| serde_json::from_value(value).ok());
+        let description = description.ok_or(foreign(Code::RecDescription))?;
+        let sealed: SealedDocument = account_data::read_get(&reading.sealed)?.unwrap_or_default();
+        Ok(Self { entry: sealed.entry(&key_id), key_id, description, published, reading })
+    }
+
+    /// Opens every secret with a key. Where a person was asked for it meanwhile, or what was read ahead does not prove it, the
+    /// secrets are read anew.
     pub(super) async fn prove(&self, scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
-        let ((secrets, at), now) = (&self.secrets, scene.io.now());
-        if *at <= now && now.since(*at) <= FRESH {
-            prove::of_read(scene, key, &self.published, secrets).await
-        } else {
-            prove::secrets(scene, key, &self.published).await
+        if self.reading.holds(scene.io.now())
+            && let Ok(proven) = prove::of_read(scene, key, &self.published, &self.reading.secrets).await
+        {
+            scene.setup.lately.keep(&self.reading);
+            return Ok(proven);
         }
+        prove::secrets(scene, key, &self.published).await
     }
 }
 
-/// Reads it all, as far as it can be asked for at once: a person waits.
-pub(super) async fn find(scene: &Scene<'_>) -> Result<Found, End> {
-    let foreign = |code| End::Leave(State::Foreign, Some(code));
-    let (user, at) = (&scene.setup.user_id, scene.io.now());
-    let mut requests = prove::published_requests(user).to_vec();
-    requests.extend([account_data::DEFAULT_KEY, sealed::ACCOUNT_DATA].map(|kind| account_data::get(user, kind)));
-    requests.extend(prove::secret_requests(user));
-    let responses = scene.homeserver.send_all(requests).await?;
-    let [keys, backup, default_key, sealed, secrets @ ..] = responses.as_slice() else {
-        return Err(End::Stop(Stop { code: Code::NetAnswer, not_before: None }));
-    };
-    let published = Published::of(keys, backup, user)?;
-    let key_id = look::read_default_key(default_key)?.ok_or(foreign(Code::RecForeign))?;
-    let key_id = KeyId::parse(&key_id).map_err(|_| foreign(Code::RecForeign))?;
-    let description = account_data::get(user, &account_data::key_description(&key_id));
-    let description: Option<Value> = account_data::read_get(&scene.homeserver.send(description).await?)?;
-    let description = description.and_then(|value| serde_json::from_value(value).ok());
-    let description = description.ok_or(foreign(Code::RecDescription))?;
-    let sealed: SealedDocument = account_data::read_get(sealed)?.unwrap_or_default();
-    let secrets = (secrets.to_vec(), at);
-    Ok(Found { entry: sealed.entry(&key_id), key_id, description, published, secrets })
+/// Finds it: in what was read while the client came up, where that will do, or reads it.
+pub(super) async fn find(scene: &Scene<'_>, silent: bool) -> Result<Found, End> {
+    let (user, now) = (&scene.setup.user_id, scene.io.now());
+    let ahead = scene.setup.lately.take(now).filter(|_| silent);
+    if let Some(found) = ahead.and_then(|reading| Found::of(reading, user).ok()) {
+        return Ok(found);
+    }
+    Found::of(Rc::new(Reading::read(&scene.homeserver, user, now).await?), user)
 }

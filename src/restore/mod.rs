@@ -2,7 +2,7 @@
 //!
 //! | step | gives | file |
 //! |---|---|---|
-//! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `find.rs` |
+//! | find | [`find::Found`]: what the account publishes, the backup signed by its identity | `reading.rs`, `find.rs` |
 //! | open | [`open::Opened`]: a recovery key in the vault that fits the key description | `open.rs`, `gnupg.rs`, `foreign.rs` |
 //! | prove | [`SecretsProven`]: every secret opened, and derives what is published | `bootstrap/prove.rs` |
 //! | believe | [`believe::MasterKeyBelieved`]: the identity is the account's owner's | `believe.rs`, `witness.rs` |
@@ -19,6 +19,7 @@ pub mod find;
 pub mod foreign;
 pub mod gnupg;
 pub mod open;
+pub mod reading;
 pub mod witness;
 
 use crate::{
@@ -91,7 +92,7 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     scene.show(progress, StepName::Look).await;
-    let found = find::find(scene).await?;
+    let found = find::find(scene, matches!(way, Way::Silent)).await?;
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }

@@ -35,6 +35,7 @@ use keystead_core::{
     restore::{
         self, Way,
         drill::{self, Drill},
+        reading::{self, Lately},
     },
     secret::SecretText,
     status::State,
@@ -72,6 +73,8 @@ pub(crate) struct Account {
     pub(crate) holds_secrets: Cell<bool>,
     /// The person asked for the next runs.
     pub(crate) asked: Cell<bool>,
+    /// What was read for the session, which no start of the browser remembers.
+    lately: RefCell<Lately>,
     /// Vault and store are what lies on the disk: they outlive the runs.
     driver: Driver<MemoryVault, MemoryStore, NoPage>,
     /// What a native messaging host answers in the real one's place.
@@ -144,6 +147,7 @@ impl Account {
             given: RefCell::default(),
             holds_secrets: Cell::new(true),
             asked: Cell::new(true),
+            lately: RefCell::default(),
             driver: Driver::with(Http::new().unwrap(), Some(homeserver), vault, store, NoPage),
             script: RefCell::default(),
             trace: RefCell::default(),
@@ -216,6 +220,7 @@ impl Account {
         self.trace.borrow_mut().clear();
         self.fault.set(fault);
         self.off.set(0);
+        self.lately.take();
     }
 
     async fn go_on(&self, world: &World) -> Option<Outcome> {
@@ -245,7 +250,20 @@ impl Account {
             standing: String::new(),
             // Somebody who does not wait for the next try.
             asked: self.asked.get(),
+            lately: self.lately.borrow().clone(),
         }
+    }
+
+    fn bridge_session(&self) -> bridge::Session {
+        let mut session = bridge::Session::new(origin(), self.user.clone(), self.device());
+        session.lately = self.lately.borrow().clone();
+        session
+    }
+
+    /// While the client comes up.
+    pub(crate) async fn read_ahead(&self, world: &World) {
+        let setup = self.setup(world);
+        self.drive(|io| reading::ahead(io, setup)).await.ok().unwrap();
     }
 
     fn device(&self) -> DeviceId {
@@ -551,7 +569,7 @@ impl Account {
         if command == PageCommand::RenewBackup {
             self.element.renew_backup(&self.synapse, &self.session).await;
         }
-        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
+        let session = self.bridge_session();
         let secrets: Vec<_> = self.element.secrets().collect();
         let all: Vec<_> = secrets.iter().map(|(name, secret)| (*name, secret)).collect();
         let answer = match command {
@@ -571,7 +589,7 @@ impl Account {
 
     /// What a client does in a restore: reads its secrets over the bridge and, when it has them all, signs its device.
     async fn take_secrets(&self) -> Result<PageAnswer, Died> {
-        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
+        let session = self.bridge_session();
         let mut self_signing = None;
         for (name, expected) in self.element.secrets() {
             let bridge::Answer::Secret(secret) = self.drive(|io| bridge::get(io, &session, name)).await? else {
@@ -593,7 +611,7 @@ impl Account {
 
     /// A script in the page stores, reads and removes a secret of this name.
     pub(crate) async fn page_asks_for(&self, name: &str) -> [bridge::Answer; 3] {
-        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
+        let session = self.bridge_session();
         let secret = SecretText::new("A".repeat(43));
         [
             self.drive(|io| bridge::store(io, &session, name, &secret)).await.unwrap_or_else(|Died| panic!()),
@@ -604,7 +622,7 @@ impl Account {
 
     /// The client removes a secret from secret storage, which the page hook tells of first.
     pub(crate) async fn put_aside(&self, name: &str) {
-        let session = bridge::Session::new(origin(), self.user.clone(), self.device());
+        let session = self.bridge_session();
         let answer = self.drive(|io| bridge::put_aside(io, &session, name)).await.unwrap_or_else(|Died| panic!());
         assert!(matches!(answer, bridge::Answer::Own), "{name}");
     }

@@ -92,6 +92,33 @@ async fn in_the_same_browser_a_new_session_needs_nothing_where_the_wrapping_key_
     assert_eq!(outcome.progress.state, State::Complete, "{:?}", outcome.progress.problem);
 }
 
+/// What was read while the client came up says nothing any more where it has changed: neither that something cannot be
+/// restored, nor that it can.
+#[tokio::test]
+async fn what_was_read_ahead_and_has_changed_since_is_read_anew() {
+    let world = World::start().await;
+    let mut first = set_up(&world).await;
+    let documents = first.data(&world).await;
+    for (name, changed) in [
+        ("m.secret_storage.default_key", json!({})),
+        ("m.secret_storage.default_key", json!({ "key": "another" })),
+        ("m.cross_signing.master", json!({})),
+        ("m.megolm_backup.v1", json!({ "encrypted": { "another": { "iv": "", "ciphertext": "", "mac": "" } } })),
+    ] {
+        let account = first.again(&world, true).await;
+        account.log_in(None).await;
+        account.put(&world, name, &changed).await;
+        account.read_ahead(&world).await;
+        account.put(&world, name, &documents[name]).await;
+        account.asked.set(false);
+        let outcome = account.restore(&world, Way::Silent).await;
+        assert_eq!(outcome.progress.state, State::Complete, "{name}: {:?}", outcome.progress.problem);
+        assert!(account.is_vouched_for(&world).await);
+        assert_eq!(account.given.borrow().len(), 4);
+        first = account;
+    }
+}
+
 /// As Element does it: a page that is loaded again does not ask a second time to be confirmed.
 #[tokio::test]
 async fn a_client_that_was_started_again_before_it_was_confirmed_is_restored_all_the_same() {

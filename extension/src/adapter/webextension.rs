@@ -41,6 +41,8 @@ extern "C" {
     async fn tabs_send(tab: f64, message: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "scripting"], js_name = executeScript)]
     async fn execute_script(injection: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "runtime"], js_name = getManifest)]
+    fn own_manifest() -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = get)]
     async fn session_get(keys: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = set)]
@@ -197,13 +199,21 @@ pub(crate) async fn reload(tab: u32) {
     let _ = tabs_reload(tab.into()).await;
 }
 
-/// Wakes the relay in a tab, so that it connects again; says whether there is one.
+/// Is this what a script of this version answers? Right after an update a browser may hand what is meant for a tab to the
+/// scripts of the version before.
+fn is_own_version(answer: &Value) -> bool {
+    let version = own_manifest().map(|manifest| from_js(&manifest)["version"].clone());
+    version.is_ok_and(|version| version.is_string() && version == *answer)
+}
+
+/// Wakes the relay in a tab, so that it connects again; says whether there is one of this version.
 pub(crate) async fn wake(tab: u32) -> bool {
-    tabs_send(tab.into(), &to_js(&serde_json::json!({ "wake": true }))).await.is_ok_and(|here| here.is_truthy())
+    let answer = tabs_send(tab.into(), &to_js(&serde_json::json!({ "wake": true }))).await;
+    answer.is_ok_and(|version| is_own_version(&from_js(&version)))
 }
 
 /// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it; says whether
-/// the browser took that to the page.
+/// it does, or a page of this version is there by now.
 pub(crate) async fn tell_outdated(tab: u32) -> bool {
     tell_page(tab, "js/updated.js").await
 }
@@ -215,8 +225,11 @@ pub(crate) async fn tell_from_before(tab: u32) -> bool {
 }
 
 async fn tell_page(tab: u32, last: &str) -> bool {
-    let files = ["js/notice-style.js", "js/busy.js", "js/outdated.js", last];
-    execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await.is_ok()
+    let run = async |files: &[&str]| {
+        execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await
+    };
+    let is_ours = run(&["js/version.js"]).await.is_ok_and(|ran| is_own_version(&from_js(&ran)[0]["result"]));
+    is_ours && run(&["js/notice-style.js", "js/busy.js", "js/outdated.js", last]).await.is_ok()
 }
 
 /// Notes something for as long as the browser runs; says whether it is news.

@@ -65,8 +65,21 @@ async fn is_from_before(browser: &Browser) -> Result<bool> {
 
 /// Waits until the page was loaded again.
 pub(crate) async fn loaded_again(browser: &Browser) -> Result<()> {
-    until("the page anew", PATIENCE, async || Ok((!is_from_before(browser).await?).then_some(()))).await
+    let anew = until("the page anew", PATIENCE, async || Ok((!is_from_before(browser).await?).then_some(()))).await;
+    if anew.is_err() {
+        let shown = browser.in_page(SHOWN, vec![]).await?;
+        return anew.with_context(|| format!("the page shows {shown}"));
+    }
+    anew
 }
+
+/// What an outdated page waits for, perhaps.
+const SHOWN: &str = r"
+    const pending = (page.mxMatrixClientPeg?.get?.()?.getRooms?.() ?? []).map((room) => room.getPendingEvents().length);
+    const fields = [...page.document.querySelectorAll('input, textarea')].map(({ id, type }) => id + ':' + type);
+    const said = page.document.querySelector('keystead-update') !== null;
+    return JSON.stringify({ view: page.matrixChat?.state?.view, pending, fields, said, url: page.location.href });
+";
 
 /// Rewrites a record as an older version would have written it; `None` where that is no other.
 fn as_older(text: &str) -> Option<String> {

@@ -20,6 +20,7 @@ use crate::{
     matrix::homeserver::Homeserver,
     openpgp::{Certificate, SecretCertificate, sign_detached},
     policy::Policy,
+    restore::reading::Lately,
     signed::{Roster, Written},
     store::{MemoryStore, Store},
     time::UnixMillis,
@@ -208,6 +209,7 @@ impl World {
             policy: self.policy(),
             standing: String::new(),
             asked: true,
+            lately: Lately::default(),
         };
         let chosen = self.drive(|io| async {
             let io = io;
