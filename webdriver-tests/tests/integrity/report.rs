@@ -27,6 +27,8 @@ const DRAFT: &str = "not finished yet";
 const ENTER: &str = "\u{e007}";
 /// For how long somebody writes: longer than the extension waits where nobody does.
 const WRITES: Duration = Duration::from_secs(8);
+/// How long a browser takes to stop it.
+const STOPS: Duration = Duration::from_secs(1);
 /// By then a background that was started anew has looked at every tab.
 const SETTLES: Duration = Duration::from_secs(4);
 
@@ -127,7 +129,8 @@ async fn stopped(browser: &Browser, room_id: &str) -> Result<()> {
     browser.in_page("document.documentElement.dataset.same = 'yes';", vec![]).await?;
     for _ in 0..2 {
         browser.stop_background().await?;
-        // The popup starts it.
+        // What is sent to one that is just being stopped gets no answer. The popup starts it.
+        tokio::time::sleep(STOPS).await;
         wait_for_state(browser, "protected").await?;
         let began = Instant::now();
         while began.elapsed() < SETTLES {
