@@ -11,7 +11,7 @@ const ready = prepare(init({ module_or_path: wasm })).then(() => Background.star
 const api = globalThis.browser ?? chrome;
 // What may need any part of the core. The popup's look at how it stands does not, and is what most starts are for.
 let both;
-const all = () => (both ??= Promise.all([ready, whole()]).then(([background]) => background));
+const all = () => (both ??= Promise.all([ready, whole()]).then(([background]) => background.ready().then(() => background)));
 expect(all);
 begin();
 

@@ -27,6 +27,9 @@ use crate::{
     pins, policy, sessions,
 };
 
+/// How long what comes first at a start may take.
+const SWEPT_WITHIN: Duration = Duration::from_secs(60);
+
 /// Everything. Nothing in here has to survive the background: what must is in the database.
 pub(crate) struct State {
     pub(crate) database: Database,
@@ -39,6 +42,8 @@ pub(crate) struct State {
     /// Whose pins are to be shared soon.
     pub(crate) sharing: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<()>>>,
     ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
+    /// What was overdue as this background was started has been seen to.
+    swept: Cell<bool>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,
 }
 
@@ -60,18 +65,27 @@ impl State {
             pins: RefCell::default(),
             sharing: RefCell::default(),
             ended: RefCell::default(),
+            swept: Cell::default(),
             waiting: RefCell::default(),
         });
         integrity::apply(&state).await;
-        sessions::sweep(&state).await;
         let applied = Rc::clone(&state);
         spawn_local(async move {
+            // A record that has more in it than most may need any part of the core to be read.
             later::ready().await;
+            sessions::sweep(&applied).await;
+            applied.swept.set(true);
+            applied.changed();
             let in_place = policy::apply(&applied).await;
             integrity::enrol(&applied, &in_place).await;
             deployment::refresh(&applied).await;
         });
         Ok(state)
+    }
+
+    /// Waits until what was overdue is seen to: keys whose time is over are used by nobody.
+    pub(crate) async fn swept(&self) {
+        self.until(SWEPT_WITHIN, || self.swept.get().then_some(())).await;
     }
 
     /// Reads the policy anew and applies it.

@@ -44,6 +44,11 @@ impl Background {
         Ok(Self(State::start().await?))
     }
 
+    /// Waits until anything may be asked of it, and not only how it stands.
+    pub async fn ready(&self) {
+        self.0.swept().await;
+    }
+
     /// A content script connected.
     pub fn page_connected(&self, page: u32, url: &str, port: Port) {
         pages::connected(&self.0, page, url, port);

@@ -16,8 +16,11 @@ use serde_json::{Value, json};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::{
-    adapter::webextension, background::State, deployment, drill, driver::Driver, integrity, pins, policy, sessions,
-    sharing,
+    adapter::{later, webextension},
+    background::State,
+    deployment, drill,
+    driver::Driver,
+    integrity, pins, policy, sessions, sharing,
 };
 
 /// How long a run may take to note that a recovery key was kept.
@@ -170,6 +173,10 @@ async fn status(state: &Rc<State>) -> Status {
         let problem = in_force.problem.as_ref().map(|p| (p.code, p.path.clone()));
         (in_force.source, problem, in_force.policy.clone())
     };
+    // This alone is asked before any part of the core may be called, and a record may need any of them to be read.
+    if !sessions::accounts(state, None).await.is_empty() {
+        later::ready().await;
+    }
     let mut deployments = Vec::new();
     for (policy, deployment) in in_force.iter().flat_map(|p| p.deployments.iter().map(move |d| (p, d))) {
         let hosts = policy.host_patterns_of(deployment);

@@ -303,7 +303,7 @@ async fn come_back(at: Option<UnixMillis>) {
 }
 
 /// The accounts that there are records of.
-async fn accounts(state: &State, origin: Option<&Origin>) -> Vec<(Origin, UserId)> {
+pub(crate) async fn accounts(state: &State, origin: Option<&Origin>) -> Vec<(Origin, UserId)> {
     let keys = Store::keys(&state.database, &AccountRecord::store_prefix(origin)).await.unwrap_or_default();
     keys.iter().filter_map(|key| AccountRecord::owner(key)).collect()
 }

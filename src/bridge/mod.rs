@@ -204,12 +204,7 @@ impl Place {
 }
 
 /// A cross-signing seed must derive the key that is published.
-fn refuses(
-    name: &str,
-    secret: &SecretText,
-    user: &UserId,
-    keys: &HttpResponse,
-) -> Result<Option<Code>, Stop> {
+fn refuses(name: &str, secret: &SecretText, user: &UserId, keys: &HttpResponse) -> Result<Option<Code>, Stop> {
     if !SEEDS.contains(&name) {
         return Ok(None);
     }

@@ -60,6 +60,19 @@ impl Extension {
         Ok(Self { dir, id, beside: Vec::new(), package: None })
     }
 
+    /// Has the background read the part of the core that an ordinary start does not need only after a while, as from a slow
+    /// disk.
+    ///
+    /// # Errors
+    /// If the script that reads it is another one.
+    pub fn reads_late(&self) -> Result<()> {
+        const READS: &str = "const read = async () => {";
+        let path = self.dir().join("js/later.js");
+        let text = fs::read_to_string(&path)?;
+        ensure!(text.matches(READS).count() == 1, "js/later.js reads in another way");
+        Ok(fs::write(path, text.replace(READS, &format!("{READS}\n  await new Promise((r) => setTimeout(r, 1500));")))?)
+    }
+
     /// Lets a script run before one of the extension's own, in its place: an ear for tests.
     ///
     /// # Errors
