@@ -25,23 +25,29 @@ const consult = async (client, message) => {
   return ask({ ...message, user_id: client.getUserId(), device_id: client.getDeviceId() });
 };
 
-// What a restore is about to have the client read is asked for at once; each answer is given once.
-let awaited = {};
+// What a restore is about to have the client read is asked for at once; each answer is handed on once, and soon or never.
+const SOON = 60_000;
+let awaited = create(null);
 const askAhead = (client, names) => {
-  awaited = create(null);
+  const asked = create(null);
   for (const name of names) {
     const answer = consult(client, { ask: "get", name });
-    answer.catch(() => {});
-    awaited[name] = { client, answer };
+    caught(answer, () => {});
+    asked[name] = { client, answer };
   }
+  awaited = asked;
+  const forget = () => {
+    for (const name of names) delete asked[name];
+  };
+  setTimeout(forget, SOON);
+  return forget;
 };
 const askedAhead = (client, name) => {
-  if (!hasOwn(awaited, name) || awaited[name].client !== client) return undefined;
+  if (typeof name !== "string" || awaited[name]?.client !== client) return undefined;
   const { answer } = awaited[name];
   delete awaited[name];
   return answer;
 };
-const forgetAhead = () => (awaited = {});
 
 const bridge = (client) => {
   const storage = client?.secretStorage;

@@ -91,7 +91,7 @@ const commands = {
   async restore() {
     const client = currentClient();
     const crypto = client.getCrypto();
-    askAhead(client, SECRETS);
+    const forgetAhead = askAhead(client, SECRETS);
     try {
       await Promise.all([
         crypto.userHasCrossSigningKeys(undefined, true),

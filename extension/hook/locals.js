@@ -26,5 +26,6 @@ const getter = (type, name) => free(Object.getOwnPropertyDescriptor(type.prototy
 const post = free(MessagePort.prototype.postMessage);
 const dataOf = getter(MessageEvent, "data");
 const deref = free(WeakRef.prototype.deref);
+const caught = free(Promise.prototype.catch);
 const known = { get: free(WeakMap.prototype.get), has: free(WeakMap.prototype.has), set: free(WeakMap.prototype.set) };
 known.delete = free(WeakMap.prototype.delete);

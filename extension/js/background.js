@@ -3,15 +3,24 @@
 import { begin } from "./guard.js";
 import { expect } from "./filter.js";
 import init, { Background } from "../background/keystead_extension.js";
-import { prepare, warm, whole } from "./later.js";
+import { failed, prepare, warm, whole } from "./later.js";
 import { renew } from "./renew.js";
 
 const wasm = new URL("../background/keystead_extension_bg.wasm", import.meta.url);
-const ready = prepare(init({ module_or_path: wasm })).then(() => Background.start());
+const ready = Promise.race([prepare(init({ module_or_path: wasm })).then(() => Background.start()), failed]);
 const api = globalThis.browser ?? chrome;
 // What may need any part of the core. The popup's look at how it stands does not, and is what most starts are for.
-let both;
-const all = () => (both ??= Promise.all([ready, whole()]).then(([background]) => background.ready().then(() => background)));
+let known;
+const both = async () => {
+  const [background] = await Promise.all([ready, whole()]);
+  await Promise.race([background.ready(), failed]);
+  return background;
+};
+const all = () => {
+  known ??= both();
+  known.catch(() => (known = undefined));
+  return known;
+};
 expect(all);
 begin();
 

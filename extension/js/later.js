@@ -29,8 +29,18 @@ export const warm = () => {
   WebAssembly.compile(code).then((compiled) => (module = compiled), () => {});
 };
 
+// Rejected where the first part called what was not there yet: what it was doing then never ends.
+let fail;
+export const failed = new Promise((_, reject) => (fail = reject));
+failed.catch(() => {});
+
 // Called by the first part, once: what it calls next is in the table then.
 export const load = () => {
-  new WebAssembly.Instance(module ?? new WebAssembly.Module(code), { first });
+  try {
+    new WebAssembly.Instance(module ?? new WebAssembly.Module(code), { first });
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
   code = module = undefined;
 };

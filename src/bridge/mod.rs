@@ -238,6 +238,8 @@ struct Looked {
     key: VaultKey,
     published: Published,
     document: Option<SecretDocument>,
+    /// It was read by the restore, and not for this.
+    lately: bool,
 }
 
 impl Looked {
@@ -249,7 +251,8 @@ impl Looked {
             return Ok(None);
         };
         let published = Published::of(keys, backup, user)?;
-        Ok(Some(Self { key: key.clone(), published, document: account_data::read_get(document)? }))
+        let document = account_data::read_get(document)?;
+        Ok(Some(Self { key: key.clone(), published, document, lately: false }))
     }
 
     fn has_entry(&self) -> bool {
@@ -272,7 +275,7 @@ async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name:
         && let Ok(Some(looked)) = Looked::of(responses, &held, user)
         && looked.has_entry()
     {
-        return Ok(Some(looked));
+        return Ok(Some(Looked { lately: true, ..looked }));
     }
     let mut requests = vec![account_data::get(user, account_data::DEFAULT_KEY), account_data::get(user, name)];
     requests.extend(prove::published_requests(user));
@@ -286,7 +289,7 @@ async fn look_for(io: &Io, homeserver: &Homeserver<'_>, session: &Session, name:
 async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop> {
     let homeserver = Homeserver::new(io);
     // The restore has opened all of them; what is given must be the same still.
-    let Some(Looked { key, published, document }) = look_for(io, &homeserver, session, name).await? else {
+    let Some(Looked { key, published, document, lately }) = look_for(io, &homeserver, session, name).await? else {
         return Ok(if reads_nothing(io, &homeserver, session, name).await? {
             Answer::Refused(Code::RecSecretMissing)
         } else {
@@ -310,7 +313,9 @@ async fn try_get(io: &Io, session: &Session, name: &str) -> Result<Answer, Stop>
         true
     };
     if !record.change(io, &session.origin, note).await? {
-        // A session that nobody vouches for yet is left to Element's own dialog, and to a person with the recovery key.
+        // A session that nobody vouches for yet is left to Element's own dialog, and to a person with the recovery key. The
+        // restore read before its client signed the device.
+        let published = if lately { prove::read_published(&homeserver, &session.user_id).await? } else { published };
         let vouched = published.identity.vouched_devices().any(|device| *device.device_id() == session.device_id);
         return Ok(if vouched { Answer::Refused(Code::RecBridge) } else { Answer::Own });
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     bootstrap::{
         End, Scene, look,
-        prove::{self, Published, SecretsProven},
+        prove::{self, ProveError, Published, SecretsProven},
         record::{AccountRecord, VaultKey},
     },
     error::Code,
@@ -65,25 +65,34 @@ impl Found {
         Ok(Self { entry: sealed.entry(&key_id), key_id, description, published, reading })
     }
 
-    /// Opens every secret with a key. Where a person was asked for it meanwhile, or what was read ahead does not prove it, the
-    /// secrets are read anew.
-    pub(super) async fn prove(&self, scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
+    /// Opens every secret with a key. Where a person was asked for it meanwhile, or what was read ahead does not prove it, all
+    /// of it is read anew.
+    pub(super) async fn prove(&mut self, scene: &Scene<'_>, key: &VaultKey) -> Result<SecretsProven, End> {
         if self.reading.holds(scene.io.now())
             && let Ok(proven) = prove::of_read(scene, key, &self.published, &self.reading.secrets).await
         {
             scene.setup.lately.keep(&self.reading);
             return Ok(proven);
         }
-        prove::secrets(scene, key, &self.published).await
+        let anew = read(scene).await?;
+        if anew.key_id != self.key_id {
+            return Err(ProveError::Description.into());
+        }
+        *self = anew;
+        let proven = prove::of_read(scene, key, &self.published, &self.reading.secrets).await?;
+        scene.setup.lately.keep(&self.reading);
+        Ok(proven)
     }
 }
 
-/// Finds it: in what was read while the client came up, where that will do, or reads it.
-pub(super) async fn find(scene: &Scene<'_>, silent: bool) -> Result<Found, End> {
-    let (user, now) = (&scene.setup.user_id, scene.io.now());
-    let ahead = scene.setup.lately.take(now).filter(|_| silent);
-    if let Some(found) = ahead.and_then(|reading| Found::of(reading, user).ok()) {
-        return Ok(found);
-    }
-    Found::of(Rc::new(Reading::read(&scene.homeserver, user, now).await?), user)
+/// What was read while the client came up, where it still holds.
+pub(super) fn ahead(scene: &Scene<'_>) -> Option<Found> {
+    let reading = scene.setup.lately.take(scene.io.now())?;
+    Found::of(reading, &scene.setup.user_id).ok()
+}
+
+/// Reads it.
+pub(super) async fn read(scene: &Scene<'_>) -> Result<Found, End> {
+    let user = &scene.setup.user_id;
+    Found::of(Rc::new(Reading::read(&scene.homeserver, user, scene.io.now()).await?), user)
 }

@@ -92,7 +92,12 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let Setup { origin, user_id, .. } = scene.setup;
     let mut record = AccountRecord::load(scene.io, origin, user_id).await?;
     scene.show(progress, StepName::Look).await;
-    let found = find::find(scene, matches!(way, Way::Silent)).await?;
+    // What was read while the client came up may only lead on: everything else is concluded from what is there now.
+    let ahead = find::ahead(scene).filter(|found| matches!(way, Way::Silent) && leads_on(scene, &record, found));
+    let mut found = match ahead {
+        Some(found) => found,
+        None => find::read(scene).await?,
+    };
     if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
         return Err(LookError::OtherIdentity.into());
     }
@@ -107,9 +112,22 @@ async fn steps(scene: &Scene<'_>, progress: &mut Progress, way: Way, lacking: bo
     let opened = open::open(scene, &mut record, &found, way).await?;
     scene.show(progress, StepName::Prove).await;
     let proven = found.prove(scene, opened.key()).await?;
+    if record.master_key.as_ref().is_some_and(|seen| seen != found.published.identity.master()) {
+        return Err(LookError::OtherIdentity.into());
+    }
     let believed = believe::believe(scene, &mut record, &found).await?;
     scene.show(progress, StepName::Store).await;
     restore(scene, &mut record, &found, opened, proven, believed).await
+}
+
+/// Is it secret storage of ours, under a key that is in force, of the identity that this browser knows, and does nobody vouch
+/// for the session yet?
+fn leads_on(scene: &Scene<'_>, record: &AccountRecord, found: &Found) -> bool {
+    let identity = &found.published.identity;
+    record.master_key.as_ref().is_none_or(|seen| seen == identity.master())
+        && !is_superseded(record, &found.key_id)
+        && !found.is_foreign(record)
+        && !vouches_for_session(scene, identity)
 }
 
 /// Has a proven successor taken the key's place? Then it is an old state, whatever opens it. The old key itself may be there
@@ -168,6 +186,7 @@ async fn restore(
     };
     record.change(scene.io, origin, enter).await?;
     if !matches!(scene.io.ask(Effect::Page(PageCommand::Restore)).await, Answer::Page(PageAnswer::Done)) {
+        scene.setup.lately.forget();
         return Err(SwitchError::Page.into());
     }
     // What the client says of itself is not asked for: its device is vouched for, or it is not.

@@ -87,6 +87,11 @@ impl Lately {
     pub(super) fn keep(&self, reading: &Rc<Reading>) {
         self.0.replace(Some(Rc::clone(reading)));
     }
+
+    /// The client did not take what was proven: the next run reads anew.
+    pub(super) fn forget(&self) {
+        self.0.take();
+    }
 }
 
 /// Reads while the client is still coming up what a restore will need, where a login has begun that may lead to one.
@@ -99,6 +104,9 @@ pub async fn ahead(io: Io, setup: Setup) {
     }
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
     if let Ok(reading) = Reading::read(&scene.homeserver, &setup.user_id, now).await {
-        setup.lately.keep(&Rc::new(reading));
+        // A restore may have begun meanwhile, and have read what is newer.
+        if setup.lately.get(io.now()).is_none() {
+            setup.lately.keep(&Rc::new(reading));
+        }
     }
 }

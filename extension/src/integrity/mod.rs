@@ -106,6 +106,10 @@ fn filters() -> bool {
 /// Does as the policy says: who is guarded, how, and what is known of their manifests without a network.
 pub(crate) async fn apply(state: &Rc<State>) {
     let policy = state.policy.borrow().policy.clone();
+    // Whom a policy names is read with parts of the core that a start has not read yet.
+    if policy.iter().any(|policy| policy.integrity_mode() != IntegrityMode::Off) {
+        later::ready().await;
+    }
     let mut wanted = BTreeMap::new();
     for policy in policy.iter().filter(|policy| policy.integrity_mode() != IntegrityMode::Off) {
         for deployment in &policy.deployments {
@@ -132,7 +136,6 @@ pub(crate) async fn apply(state: &Rc<State>) {
     let enforced: Vec<_> = wanted.iter().filter_map(enforced).collect();
     let before = state.guard.sites.replace(wanted);
     if !origins.is_empty() {
-        later::ready().await;
         documents::remember(state).await;
     }
     state.guard.documents.borrow_mut().forget_all_but(&enforced);
