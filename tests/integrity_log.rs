@@ -28,7 +28,7 @@ fn deployment() -> Origin {
 fn refused(file: &str, bytes: &[u8]) -> IntegrityEntry {
     let url = format!("https://chat.example.org/{file}?loginToken=secret#/room");
     let found = Some(Sha256Digest::of(bytes));
-    let view = RefusalView { found, ..RefusalView::without_bytes(url, Code::IntChanged, UnixMillis(1)) };
+    let view = RefusalView { found, ..RefusalView::without_bytes(&url, Code::IntChanged, UnixMillis(1)) };
     IntegrityEntry::of(Happened::Refused, &view, None)
 }
 

@@ -41,7 +41,8 @@ const watchFiles = (record) => {
   const settings = async (url, options) => {
     const served = await bare(url, options);
     if (!served.ok) return new Response("", { status: served.status });
-    const { pass, instead } = await ask({ what: "settings", url, text: await served.text() });
+    const { status, headers } = served;
+    const { pass, instead } = await ask({ what: "settings", url, text: await served.text(), status, headers: [...headers] });
     if (!pass) throw new TypeError("not the settings of this deployment");
     return new Response(instead, { headers: { "Content-Type": "application/json" } });
   };

@@ -49,7 +49,7 @@ api.runtime.onMessage.addListener((message, sender, reply) => {
     return true;
   }
   if (message?.outdated && sender.id === api.runtime.id && sender.tab) {
-    renew(sender).then(reply, () => reply("later"));
+    renew(sender, message.outdated).then(reply, () => reply("later"));
     return true;
   }
   if (!isOwn(sender)) return false;
@@ -58,11 +58,16 @@ api.runtime.onMessage.addListener((message, sender, reply) => {
 });
 
 const tell = (event) => all().then(event, () => {});
+// What is in force is changed by one at a time: who asks last finds what is so by then.
+let changes = Promise.resolve();
+const change = (event) => (changes = changes.then(() => tell(event)).catch(() => {}));
 api.alarms.onAlarm.addListener(({ name }) => tell((background) => background.alarm(name)));
 api.storage.onChanged.addListener((_, area) => {
-  if (area === "managed") tell((background) => background.policy_changed());
+  if (area === "managed") change((background) => background.policy_changed());
 });
-api.permissions.onAdded.addListener(() => tell((background) => background.permission_granted()));
-api.permissions.onRemoved.addListener(() => tell((background) => background.policy_changed()));
+api.permissions.onAdded.addListener(() => change((background) => background.permission_granted()));
+api.permissions.onRemoved.addListener(({ origins }) => {
+  change((background) => (origins?.length > 0 ? background.hosts_withdrawn() : background.policy_changed()));
+});
 api.runtime.onInstalled.addListener(() => tell(() => {}));
 api.runtime.onStartup.addListener(() => tell(() => {}));

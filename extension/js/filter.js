@@ -16,7 +16,8 @@ const MOST_OPEN = 1000;
 // No text that ends so is a script, whatever stands before it.
 const NO_SCRIPT = new TextEncoder().encode("\n@@");
 const POLICY = "worker-src 'self' blob:; object-src 'none'; base-uri 'none'";
-const DROPPED = /^(content-security-policy-report-only|content-type|link|refresh)$/i;
+// With a disposition of its own a document is saved, and what was there stays.
+const DROPPED = /^(content-disposition|content-security-policy-report-only|content-type|link|refresh)$/i;
 
 let background;
 export const expect = (all) => {
@@ -24,7 +25,16 @@ export const expect = (all) => {
 };
 
 const answers = new Map();
-const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0) => ({ url, type, tabId, frameId, parentFrameId, status });
+// What was asked for while nothing was held back stays so, whatever the mode is when it is judged.
+const tell = ({ url, type, tabId, frameId, parentFrameId }, status = 0, enforced = false) => ({
+  url,
+  type,
+  tabId,
+  frameId,
+  parentFrameId,
+  status,
+  enforced,
+});
 
 const judge = async (filter, details, parts, enforced, asker) => {
   const { url, type, requestId } = details;
@@ -33,7 +43,7 @@ const judge = async (filter, details, parts, enforced, asker) => {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const { status, headers } = answers.get(requestId) ?? { status: 0, headers: [] };
   const read = body.length <= MOST_READ ? body : body.subarray(0, 0);
-  const verdict = await core.judge(tell(details, status), hash, read);
+  const verdict = await core.judge(tell(details, status, enforced), hash, read);
   // What has no answer was never served; what is an error is not used, but for documents.
   const isAnswer = FRAMES.includes(type) || ((status > 0 || body.length > 0) && status < 400);
   const over = verdict.refused && isAnswer && ended(requestId);
@@ -48,7 +58,7 @@ const judge = async (filter, details, parts, enforced, asker) => {
   // What was broken off is no other file; nor is that of which nothing came, and whose document has gone.
   if (!isWhole || (body.length === 0 && documentOf(details.tabId) !== asker)) return;
   await core.note_refused(tell(details, status), hash, read);
-  await core.keep_evidence(url, headers, body);
+  await core.keep_evidence(url, status, headers, body);
 };
 
 const hold = async (details, enforced) => {
@@ -125,6 +135,11 @@ const asking = (details) => {
   return { requestHeaders };
 };
 
+const gone = (details) => {
+  failed(details);
+  if (details.type === "main_frame" && modeOf(details.url) === "enforce") background().then((core) => core.not_shown(details.tabId), () => {});
+};
+
 let watching = false;
 export const watch = () => {
   if (!filters || watching) return;
@@ -133,7 +148,7 @@ export const watch = () => {
   api.webRequest.onHeadersReceived.addListener(checked, EVERYWHERE, ["blocking", "responseHeaders"]);
   api.webRequest.onBeforeSendHeaders.addListener(asking, { ...EVERYWHERE, types: FRAMES }, ["blocking", "requestHeaders"]);
   api.webRequest.onCompleted.addListener(completed, EVERYWHERE);
-  api.webRequest.onErrorOccurred.addListener(failed, EVERYWHERE);
+  api.webRequest.onErrorOccurred.addListener(gone, EVERYWHERE);
 };
 export const unwatch = () => {
   if (!watching) return;
@@ -142,5 +157,5 @@ export const unwatch = () => {
   api.webRequest.onHeadersReceived.removeListener(checked);
   api.webRequest.onBeforeSendHeaders.removeListener(asking);
   api.webRequest.onCompleted.removeListener(completed);
-  api.webRequest.onErrorOccurred.removeListener(failed);
+  api.webRequest.onErrorOccurred.removeListener(gone);
 };

@@ -25,20 +25,45 @@ const clearWorkers = (origin) => {
 };
 // Firefox knows no cache of one host.
 const clearCache = (origin) => api.browsingData.remove(filters ? {} : { origins: [origin] }, { cache: true }).catch(() => {});
-const purge = async (origin) => {
-  const key = `purged ${origin}`;
+const noted = (origin) => `purged ${origin}`;
+let forgotten = Promise.resolve();
+const purge = async (origin, isLast) => {
+  await forgotten;
+  const key = noted(origin);
   if ((await api.storage.session.get(key))[key]) return;
   await clearWorkers(origin);
   const { [key]: before } = await api.storage.local.get(key);
   if (!before) await clearCache(origin);
+  // Who is not guarded any more by now begins anew the next time.
+  if (modeOf(origin) !== "enforce" || !isLast()) return;
   await api.storage.local.set({ [key]: true });
   await api.storage.session.set({ [key]: true });
 };
 export const purged = (origin) => {
-  if (!purges.has(origin)) purges.set(origin, purge(origin));
-  const done = purges.get(origin);
-  done.catch(() => purges.delete(origin));
+  const known = purges.get(origin);
+  if (known) return known;
+  const done = purge(origin, () => purges.get(origin) === done);
+  purges.set(origin, done);
+  done.catch(() => purges.get(origin) === done && purges.delete(origin));
   return done;
+};
+
+// Who is guarded again begins anew: what the host left meanwhile was looked at by nobody.
+const forget = async (enforced) => {
+  for (const origin of purges.keys()) {
+    if (!enforced.includes(origin)) purges.delete(origin);
+  }
+  const stays = new Set(enforced.map(noted));
+  for (const area of [api.storage.local, api.storage.session]) {
+    const gone = Object.keys(await area.get(null)).filter((key) => key.startsWith(noted("")) && !stays.has(key));
+    if (gone.length > 0) await area.remove(gone);
+  }
+};
+
+// Nothing is held back in a deployment for now.
+globalThis.keysteadUnplaced = async (origin) => {
+  purges.delete(origin);
+  await Promise.all([api.storage.local, api.storage.session].map((area) => area.remove(noted(origin))));
 };
 
 let modes;
@@ -68,6 +93,7 @@ globalThis.keysteadGuard = async (wanted) => {
   if (late && filters) return api.runtime.reload();
   const enforced = [...modes].filter(([, mode]) => mode === "enforce").map(([origin]) => origin);
   const layered = layer(enforced);
+  forgotten = forgotten.then(() => forget(enforced)).catch(() => {});
   // Where nobody is guarded, the start of the background waits for nothing.
   if (enforced.length === 0) {
     layered.catch(() => {});

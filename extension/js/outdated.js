@@ -1,12 +1,10 @@
-// ISOLATED world, in a tab whose page was there before this version of Keystead: nobody answers it any more, or ever did.
-// Says so, and has the page loaded again as soon as the person loses nothing by it and had the time to read why.
-(() => {
-  const api = globalThis.browser ?? chrome;
-  // By this the background knows whether a browser ran it among the scripts of the version before, which stays silent.
-  const { version } = api.runtime.getManifest();
-  // A document that this version serves was only not there yet when it was looked for.
-  if (globalThis.keysteadDocument || globalThis.keysteadOutdated) return version;
+// ISOLATED world, in a tab whose page was there before something that it must be loaded again for. Says so, and has the page
+// loaded again as soon as the person loses nothing by it and had the time to read why. The script after this one knows the
+// words and the reason, and whether it is over.
+globalThis.keysteadSayOutdated = ({ words, detail, reason, isOver }) => {
+  if (globalThis.keysteadOutdated) return;
   globalThis.keysteadOutdated = true;
+  const api = globalThis.browser ?? chrome;
   const getMessage = (name) => api.i18n.getMessage(name);
   const READ_WITHIN = 6000;
   const LOOK_EVERY = 500;
@@ -22,7 +20,7 @@
   [reload.type, reload.className] = ["button", "first"];
   // Nobody but the person presses it.
   reload.addEventListener("click", (event) => event.isTrusted && location.reload());
-  const section = el("section", "", el("h2", getMessage("outdated")), el("p", getMessage("outdated_do")), el("menu", "", reload));
+  const section = el("section", "", el("h2", words), el("p", detail), el("menu", "", reload));
   section.className = "critical";
   section.setAttribute("role", "status");
   host.attachShadow({ mode: "closed" }).append(el("style", keysteadNoticeStyle), section);
@@ -34,7 +32,8 @@
       if (left !== host) left.style.display = "none";
     }
   };
-  new MutationObserver(hide).observe(document.documentElement, { childList: true, subtree: true });
+  const hiding = new MutationObserver(hide);
+  hiding.observe(document.documentElement, { childList: true, subtree: true });
 
   // After the room's header; where no room is shown, at the top of the window.
   const place = () => {
@@ -60,14 +59,20 @@
     if (keysteadBusy()) wait();
     if (asking || performance.now() - since < READ_WITHIN) return;
     asking = true;
+    if (await isOver().catch(() => false)) {
+      clearInterval(looking);
+      hiding.disconnect();
+      host.remove();
+      globalThis.keysteadOutdated = false;
+      return;
+    }
     // A tab is loaded again by itself once: a page that is outdated for ever stays as it is, and says so.
-    const answer = await api.runtime.sendMessage({ outdated: true }).catch(() => "later");
+    const answer = await api.runtime.sendMessage({ outdated: reason }).catch(() => "later");
     if (answer === "now") return location.reload();
     if (answer !== "later") return;
     wait();
     asking = false;
   };
   place();
-  setInterval(() => look().catch(() => {}), LOOK_EVERY);
-  return version;
-})();
+  const looking = setInterval(() => look().catch(() => {}), LOOK_EVERY);
+};

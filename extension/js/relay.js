@@ -13,6 +13,9 @@
   const FIRST_PAUSE = 1000;
   const LONGEST_PAUSE = 60_000;
   const TRIES = 3;
+  // What it has loaded is known of a document whose first connection this is, and before anything of it has run: no other can
+  // become a verified one.
+  let age = document.readyState === "loading" ? "first" : "later";
   let background;
   let running = false;
   let pause = FIRST_PAUSE;
@@ -47,7 +50,8 @@
   const connect = () => {
     if (background) return;
     if (!api.runtime?.id) return stopped();
-    const port = api.runtime.connect({ name: `page ${documentName}` });
+    const port = api.runtime.connect({ name: `page ${documentName} ${age}` });
+    age = "later";
     let heard = false;
     background = port;
     port.onMessage.addListener((message) => {

@@ -28,7 +28,7 @@ use wasm_bindgen::prelude::*;
 use adapter::webextension::{Port, from_js, to_js};
 use background::State;
 use integrity::{filter, hold, refusals};
-use keystead_core::integrity::Sha256Digest;
+use keystead_core::integrity::{Header, Seen, ServedAnswer, Sha256Digest};
 
 /// The background as the JavaScript entry sees it: one method for each event of the browser.
 #[wasm_bindgen]
@@ -112,9 +112,16 @@ impl Background {
         }
     }
 
+    /// A tab's request for a document came to nothing.
+    pub fn not_shown(&self, tab: i32) {
+        filter::not_shown(&self.0, tab);
+    }
+
     /// Keeps what was served where it was refused.
-    pub async fn keep_evidence(&self, url: String, headers: JsValue, body: Vec<u8>) {
-        refusals::keep_evidence(&self.0, &url, &from_js(&headers), &body).await;
+    pub async fn keep_evidence(&self, url: String, status: u16, headers: JsValue, body: Vec<u8>) {
+        let headers: Vec<Header> = serde_json::from_value(from_js(&headers)).unwrap_or_default();
+        let served = ServedAnswer { seen: Seen::ByThePage, status, headers: &headers, body: &body };
+        refusals::keep_evidence(&self.0, &url, served).await;
     }
 
     /// A document asks what it is to be built of, or about a file.
@@ -126,6 +133,12 @@ impl Background {
             _ => serde_json::Value::Null,
         };
         to_js(&answer)
+    }
+
+    /// The access to hosts was withdrawn: what was verified there is no more, from this moment on.
+    pub async fn hosts_withdrawn(&self) {
+        integrity::withdrawn(&self.0).await;
+        State::policy_changed(&self.0).await;
     }
 
     /// The policy, or a host permission, may have changed.

@@ -73,13 +73,28 @@ impl Page {
     }
 }
 
+/// The name of the document that a tab shows of a deployment, where it is connected.
+pub(crate) fn document_in(state: &State, tab: u32, origin: &Origin) -> Option<DocumentId> {
+    let pages = state.pages.borrow();
+    let mut here = pages.values().filter(|page| page.port.tab() == Some(tab) && page.origin == *origin);
+    here.find_map(|page| page.document.clone())
+}
+
+/// Is this document still what a tab shows?
+pub(crate) fn is_there(state: &State, tab: u32, document: &DocumentId) -> bool {
+    let pages = state.pages.borrow();
+    pages.values().any(|page| page.port.tab() == Some(tab) && page.document.as_ref() == Some(document))
+}
+
 /// A page connected. It is told whether it is served; one that the policy does not name is only heard when a session ends.
 pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
     let Some(origin) = Url::parse(url).ok().and_then(|u| Origin::parse(&u.origin().ascii_serialization()).ok()) else {
         return port.send(&json!({ "do": "off" }));
     };
-    let document = port.label().strip_prefix("page ").and_then(|name| DocumentId::parse(name).ok());
-    integrity::connected(state, url, port.tab(), document.clone());
+    let label = port.label();
+    let (name, age) = label.strip_prefix("page ").and_then(|label| label.split_once(' ')).unwrap_or_default();
+    let document = DocumentId::parse(name).ok();
+    let (tab, named) = (port.tab(), document.clone());
     let page_state = Page {
         port,
         origin,
@@ -95,7 +110,9 @@ pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
         commands: BTreeMap::new(),
     };
     state.pages.borrow_mut().insert(page, page_state);
+    integrity::connected(state, url, tab, named, age == "first");
     serve(state, page);
+    state.changed();
 }
 
 /// What a page does about people's keys.

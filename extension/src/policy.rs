@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use futures_util::future::join;
 use keystead_core::{
     ident::Origin,
-    policy::{InForce, LastGood, Offered},
+    policy::{InForce, IntegrityMode, LastGood, Offered},
     store::Store,
 };
 use serde_json::Value;
@@ -99,8 +99,9 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
         return Vec::new();
     }
     for deployment in &held {
+        let is_enforced = integrity::mode(state, &deployment.origin) == IntegrityMode::Enforce;
         for tab in deployment::tabs(deployment).await {
-            spawn_local(open_before(tab));
+            spawn_local(open_before(tab, is_enforced));
         }
     }
     held.into_iter().map(|deployment| deployment.origin.clone()).collect()
@@ -108,8 +109,13 @@ pub(crate) async fn apply(state: &Rc<State>) -> Vec<Origin> {
 
 /// Pages that were open when the background was stopped say again who is logged in. Those that were open before the scripts
 /// were registered, or before this version, have no hook that we could speak to, and a hook must run before the page's own
-/// scripts: they say so, and are loaded again, once, where the person loses nothing by it.
-async fn open_before(tab: Tab) {
+/// scripts: they say so, and are loaded again, once, where the person loses nothing by it. Where known code only may run, that
+/// is seen to for more reasons (`integrity::enrol`).
+async fn open_before(tab: Tab, is_enforced: bool) {
+    if is_enforced {
+        webextension::wake(tab.id).await;
+        return;
+    }
     // A tab that is just going elsewhere cannot be told; what it shows then may be older as well.
     for _ in 0..TOLD {
         if webextension::wake(tab.id).await || webextension::tell_outdated(tab.id).await {

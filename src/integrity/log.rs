@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::{ManifestSet, RefusalView, Sha256Digest};
+use super::{ManifestSet, RefusalView, Sha256Digest, view::bare};
 use crate::{
     effect::{Answer, Effect, HttpRequest, Io, Method, StoreCommand, Target},
     error::Code,
@@ -72,7 +72,7 @@ impl IntegrityEntry {
     /// Of something that was refused, or opened.
     #[must_use]
     pub fn of(happened: Happened, refused: &RefusalView, set: Option<&ManifestSet>) -> Self {
-        let url = refused.url.split(['?', '#']).next().map(str::to_owned);
+        let url = Some(bare(&refused.url).to_owned());
         Self { url, found: refused.found, ..Self::about(happened, refused.code, set) }
     }
 

@@ -28,7 +28,7 @@ mod view;
 
 pub use digest::{Digest, Sha256Digest, Sha384Digest};
 pub use document::{Document, Script, ScriptSource, ScriptType};
-pub use evidence::evidence;
+pub use evidence::{Header, Seen, ServedAnswer, evidence};
 pub use file::{FileKind, FilePath, ListedFile};
 pub use listing::{Listing, ListingError, Worker};
 pub use log::{Happened, IntegrityEntry, MAX_ENTRIES, log_key, log_lines, note, tell_it};
@@ -42,4 +42,4 @@ pub use revocation::{Revocation, RevokedRelease};
 pub use set::{EXPIRY_WARNING, ManifestSet, ReleaseSignatureValid};
 pub use site::{BasePath, ConfigFile, Site};
 pub use verdict::{Allowed, Destination, Refused, Served, SettingsRefused};
-pub use view::{IntegrityRequest, IntegrityState, IntegrityView, RefusalView};
+pub use view::{IntegrityRequest, IntegrityState, IntegrityView, RefusalView, Standing};

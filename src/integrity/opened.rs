@@ -58,18 +58,13 @@ impl Opened {
     #[must_use]
     pub fn lets(&self, again: &RefusalView, _: &OverrideAllowed) -> bool {
         again.may_be_opened()
-            && self.0.iter().any(|one| place(one) == place(again) && one.code == again.code && one.found == again.found)
+            && self.0.iter().any(|one| one.is_of(&again.url) && one.code == again.code && one.found == again.found)
     }
 
     /// The paths of the URLs of it, with the hashes that are let through there.
     pub fn files(&self) -> impl Iterator<Item = (String, Sha256Digest)> {
         self.0.iter().filter_map(|one| Some((url::Url::parse(&one.url).ok()?.path().to_owned(), one.found?)))
     }
-}
-
-/// A query changes nothing of which file it is.
-fn place(refused: &RefusalView) -> &str {
-    refused.url.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -79,7 +74,7 @@ mod tests {
 
     fn refused(url: &str, code: Code, bytes: Option<&[u8]>) -> RefusalView {
         let found = bytes.map(Sha256Digest::of);
-        RefusalView { found, ..RefusalView::without_bytes(url.into(), code, UnixMillis(1)) }
+        RefusalView { found, ..RefusalView::without_bytes(url, code, UnixMillis(1)) }
     }
 
     #[test]

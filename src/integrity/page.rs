@@ -64,6 +64,12 @@ pub struct SavedPage {
 }
 
 impl SavedPage {
+    /// The deployment that the document is of.
+    #[must_use]
+    pub const fn deployment(&self) -> &Origin {
+        &self.deployment
+    }
+
     /// The releases that the document may be of.
     #[must_use]
     pub fn releases(&self) -> &[ReleaseId] {
@@ -72,6 +78,12 @@ impl SavedPage {
 }
 
 impl PageVerified {
+    /// The deployment that the document is of.
+    #[must_use]
+    pub const fn deployment(&self) -> &Origin {
+        &self.deployment
+    }
+
     /// Is it for this document of this deployment?
     #[must_use]
     pub fn is_of(&self, deployment: &Origin, document: &DocumentId) -> bool {

@@ -37,10 +37,59 @@ pub enum IntegrityState {
     Protected,
     /// Files are checked and nothing is held back.
     Reporting,
+    /// The same, and some are not as listed.
+    Differs,
     /// The manifest is on its way.
     Preparing,
+    /// A tab shows a document from before anything was checked; it holds no keys, and is to be loaded again.
+    Waiting,
     /// Something was refused.
     Refused,
+}
+
+/// What an [`IntegrityState`] follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// What the policy wants.
+    pub mode: IntegrityMode,
+    /// Nothing is known of the manifest yet.
+    pub preparing: bool,
+    /// There is a manifest, and it holds now.
+    pub holds: bool,
+    /// The scripts are in place, and what was kept from before is gone.
+    pub enrolled: bool,
+    /// How many tabs show a document from before.
+    pub waiting: usize,
+    /// What was refused.
+    pub refusals: &'a [RefusalView],
+}
+
+impl IntegrityState {
+    /// Should the person see it before all else?
+    #[must_use]
+    pub const fn calls(self) -> bool {
+        match self {
+            Self::Differs | Self::Waiting | Self::Refused => true,
+            Self::Protected | Self::Reporting | Self::Preparing => false,
+        }
+    }
+
+    /// How it stands. Nothing is said to be protected while a document from before is open, nor without a manifest.
+    #[must_use]
+    pub fn of(standing: Standing<'_>) -> Self {
+        let Standing { mode, preparing, holds, enrolled, waiting, refusals } = standing;
+        match mode {
+            IntegrityMode::Enforce if !refusals.is_empty() => Self::Refused,
+            IntegrityMode::Report if refusals.iter().any(RefusalView::differs) => Self::Differs,
+            _ if preparing => Self::Preparing,
+            IntegrityMode::Report | IntegrityMode::Off => Self::Reporting,
+            // Without a manifest nothing runs.
+            IntegrityMode::Enforce if !holds => Self::Refused,
+            IntegrityMode::Enforce if !enrolled => Self::Preparing,
+            IntegrityMode::Enforce if waiting > 0 => Self::Waiting,
+            IntegrityMode::Enforce => Self::Protected,
+        }
+    }
 }
 
 /// One deployment, where the policy's `integrity.mode` is not `off`.
@@ -74,7 +123,7 @@ pub struct IntegrityView {
 /// Something that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalView {
-    /// Where it was served.
+    /// Where it was served, without query and fragment: these say nothing of which file it is, and may be about the person.
     pub url: String,
     /// Why it was refused.
     pub code: Code,
@@ -90,24 +139,82 @@ pub struct RefusalView {
 }
 
 impl RefusalView {
+    /// Is what was served another file than the list has? Not where there was no list to compare it with.
+    #[must_use]
+    pub const fn differs(&self) -> bool {
+        !matches!(self.code, Code::IntNoManifest | Code::SgnExpired)
+    }
+
+    /// The path of its URL: what people know a file by.
+    #[must_use]
+    pub fn path(&self) -> String {
+        url::Url::parse(&self.url).map_or_else(|_| self.url.clone(), |url| url.path().to_owned())
+    }
+
     /// Of a file.
     #[must_use]
-    pub fn of_file(url: String, refused: &Refused, since: UnixMillis) -> Self {
+    pub fn of_file(url: &str, refused: &Refused, since: UnixMillis) -> Self {
         let Refused { code, expected, found, .. } = refused.clone();
-        Self { url, code, expected, found: Some(found), settings: Vec::new(), since }
+        Self { expected, found: Some(found), ..Self::without_bytes(url, code, since) }
     }
 
     /// Of something that has no bytes to compare.
     #[must_use]
-    pub const fn without_bytes(url: String, code: Code, since: UnixMillis) -> Self {
+    pub fn without_bytes(url: &str, code: Code, since: UnixMillis) -> Self {
+        let url = bare(url).to_owned();
         Self { url, code, expected: Vec::new(), found: None, settings: Vec::new(), since }
     }
+
+    /// Is it about what was served at this URL?
+    #[must_use]
+    pub fn is_of(&self, url: &str) -> bool {
+        self.url == bare(url)
+    }
+}
+
+/// A URL without query and fragment.
+pub(super) fn bare(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{ident::UserId, status::PageRequest};
+
+    const fn standing(mode: IntegrityMode, refusals: &[RefusalView]) -> Standing<'_> {
+        Standing { mode, preparing: false, holds: true, enrolled: true, waiting: 0, refusals }
+    }
+
+    #[test]
+    fn where_files_are_only_compared_a_difference_is_told_and_a_missing_list_is_none() {
+        let of = |code| RefusalView::without_bytes("https://chat.example.org/a.js?1#b", code, UnixMillis(1));
+        let changed = [of(Code::SgnExpired), of(Code::IntChanged)];
+        let state = |refusals| IntegrityState::of(standing(IntegrityMode::Report, refusals));
+        assert_eq!(state(&changed), IntegrityState::Differs);
+        assert_eq!(state(&changed[..1]), IntegrityState::Reporting);
+        let none = [of(Code::IntNoManifest)];
+        assert_eq!(state(&none), IntegrityState::Reporting);
+        assert_eq!(state(&none[..0]), IntegrityState::Reporting);
+        assert_eq!(IntegrityState::of(standing(IntegrityMode::Enforce, &changed)), IntegrityState::Refused);
+        assert_eq!((changed[1].path(), &*changed[1].url), ("/a.js".to_owned(), "https://chat.example.org/a.js"));
+        assert!(
+            changed[1].is_of("https://chat.example.org/a.js?2") && !changed[1].is_of("https://chat.example.org/b.js")
+        );
+    }
+
+    #[test]
+    fn nothing_is_protected_while_a_document_from_before_is_open_or_without_a_manifest() {
+        let enforced = standing(IntegrityMode::Enforce, &[]);
+        assert_eq!(IntegrityState::of(enforced), IntegrityState::Protected);
+        assert_eq!(IntegrityState::of(Standing { waiting: 1, ..enforced }), IntegrityState::Waiting);
+        assert_eq!(IntegrityState::of(Standing { enrolled: false, ..enforced }), IntegrityState::Preparing);
+        assert_eq!(IntegrityState::of(Standing { holds: false, ..enforced }), IntegrityState::Refused);
+        assert_eq!(
+            IntegrityState::of(Standing { holds: false, preparing: true, ..enforced }),
+            IntegrityState::Preparing,
+        );
+    }
 
     #[test]
     fn what_is_asked_of_an_account_is_not_taken_for_a_question_about_code() {

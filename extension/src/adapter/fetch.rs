@@ -1,13 +1,18 @@
 //! HTTP through the browser's `fetch`.
 
 use js_sys::{Reflect, Uint8Array};
-use keystead_core::effect::{HttpRequest, HttpResponse, Method, Target, TransportError};
+use keystead_core::{
+    effect::{HttpRequest, HttpResponse, Method, Target, TransportError},
+    integrity::Header,
+};
 use wasm_bindgen::{JsCast, JsValue, prelude::*};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, AbortSignal, Headers, ReadableStreamDefaultReader, ReferrerPolicy, Request, RequestCache,
     RequestCredentials, RequestInit, RequestRedirect, Response,
 };
+
+use super::webextension;
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,6 +37,14 @@ pub(crate) async fn perform(
     request: &HttpRequest,
     session: Option<Session<'_>>,
 ) -> Result<HttpResponse, TransportError> {
+    perform_whole(request, session).await.map(|(answer, _)| answer)
+}
+
+/// The same, with all header fields of the answer that the browser shows: not those of cookies.
+pub(crate) async fn perform_whole(
+    request: &HttpRequest,
+    session: Option<Session<'_>>,
+) -> Result<(HttpResponse, Headers), TransportError> {
     let headers = Headers::new().map_err(broken)?;
     let url = match &request.target {
         Target::Url(url) => url.to_string(),
@@ -67,7 +80,7 @@ pub(crate) async fn perform(
     let timer = set_timeout(stop.unchecked_ref(), f64::from(request.timeout_ms));
     let outcome = exchange(&url, &init, request.max_bytes as usize).await;
     clear_timeout(&timer);
-    if outcome.is_err() && outcome != Err(TransportError::Unreachable) {
+    if outcome.as_ref().is_err_and(|error| *error != TransportError::Unreachable) {
         abort.abort();
     }
     match outcome {
@@ -91,7 +104,17 @@ pub(crate) async fn is_unreadable(url: &str, timeout_ms: u32) -> bool {
     answer.ok() && JsFuture::from(body).await.is_err() && !time.aborted()
 }
 
-async fn exchange(url: &str, init: &RequestInit, max_bytes: usize) -> Result<HttpResponse, TransportError> {
+/// Names and values of header fields.
+pub(crate) fn pairs(headers: &Headers) -> Vec<(String, String)> {
+    serde_json::from_value(webextension::from_js(&js_sys::Array::from(headers))).unwrap_or_default()
+}
+
+/// The same as fields.
+pub(crate) fn headers(pairs: Vec<(String, String)>) -> Vec<Header> {
+    pairs.into_iter().map(|(name, value)| Header { name, value: Some(value) }).collect()
+}
+
+async fn exchange(url: &str, init: &RequestInit, max_bytes: usize) -> Result<(HttpResponse, Headers), TransportError> {
     let request = Request::new_with_str_and_init(url, init).map_err(broken)?;
     let response: Response =
         JsFuture::from(global_fetch(&request)).await.map_err(broken)?.dyn_into().map_err(broken)?;
@@ -104,7 +127,7 @@ async fn exchange(url: &str, init: &RequestInit, max_bytes: usize) -> Result<Htt
     let content_type = header("Content-Type").unwrap_or_default();
     let status = response.status();
     let body = read_body(&response, max_bytes).await?;
-    Ok(HttpResponse { status, content_type, retry_after_ms, body })
+    Ok((HttpResponse { status, content_type, retry_after_ms, body }, response.headers()))
 }
 
 async fn read_body(response: &Response, max_bytes: usize) -> Result<Vec<u8>, TransportError> {

@@ -47,6 +47,8 @@ extern "C" {
     async fn session_get(keys: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = set)]
     async fn session_set(items: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = ["chrome", "storage", "session"], js_name = remove)]
+    async fn session_remove(key: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "alarms"], js_name = create)]
     async fn alarms_create(name: &str, info: &JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_namespace = ["chrome", "action"], js_name = setBadgeText)]
@@ -179,6 +181,9 @@ pub(crate) struct Tab {
     /// What it shows, where we may know.
     #[serde(default)]
     pub(crate) url: String,
+    /// The browser has put it aside: nothing runs in it until somebody looks at it.
+    #[serde(default)]
+    pub(crate) discarded: bool,
 }
 
 /// The tabs that show this match pattern.
@@ -210,9 +215,21 @@ pub(crate) async fn wake(tab: u32) -> bool {
 /// Has a tab say that its page is older than this version, and load it again by itself where nobody loses by it; says whether
 /// it does, or a page of this version is there by now.
 pub(crate) async fn tell_outdated(tab: u32) -> bool {
-    let files = ["js/notice-style.js", "js/busy.js", "js/outdated.js"];
-    let ran = execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await;
-    ran.is_ok_and(|ran| is_own_version(&from_js(&ran)[0]["result"]))
+    tell_page(tab, "js/updated.js").await
+}
+
+/// Has a tab say that its page is older than the check of its code, and load it again by itself where nobody loses by it;
+/// says whether the browser took that to the page.
+pub(crate) async fn tell_from_before(tab: u32) -> bool {
+    tell_page(tab, "js/enrolled.js").await
+}
+
+async fn tell_page(tab: u32, last: &str) -> bool {
+    let run = async |files: &[&str]| {
+        execute_script(&to_js(&serde_json::json!({ "target": { "tabId": tab }, "files": files }))).await
+    };
+    let is_ours = run(&["js/version.js"]).await.is_ok_and(|ran| is_own_version(&from_js(&ran)[0]["result"]));
+    is_ours && run(&["js/notice-style.js", "js/busy.js", "js/outdated.js", last]).await.is_ok()
 }
 
 /// Notes something for as long as the browser runs; says whether it is news.
@@ -231,6 +248,11 @@ pub(crate) async fn session_read(key: &str) -> Value {
 /// Notes something for as long as the browser runs.
 pub(crate) async fn session_write(key: &str, value: &Value) {
     let _ = session_set(&to_js(&serde_json::json!({ key: value }))).await;
+}
+
+/// Forgets what was noted for as long as the browser runs.
+pub(crate) async fn session_forget(key: &str) {
+    let _ = session_remove(key).await;
 }
 
 /// Has a tab show a page of the extension's own folder.

@@ -32,12 +32,15 @@ pub(crate) struct Asked {
     parent_frame_id: i64,
     #[serde(default)]
     status: u16,
+    /// Nothing of it is used before the verdict.
+    #[serde(default)]
+    enforced: bool,
 }
 
 impl Asked {
     /// As a document asked that the browser does not ask about.
     pub(super) fn new(url: String, kind: &str, (tab_id, frame_id): Place) -> Self {
-        Self { url, kind: kind.to_owned(), tab_id, frame_id, parent_frame_id: 0, status: 200 }
+        Self { url, kind: kind.to_owned(), tab_id, frame_id, parent_frame_id: 0, status: 200, enforced: false }
     }
 
     /// What for.
@@ -84,10 +87,16 @@ pub(crate) async fn is_judged(state: &Rc<State>, asked: &Asked) -> Option<bool> 
         return None;
     }
     if asked.kind == "main_frame" {
+        not_shown(state, asked.tab_id);
         documents::begin(state, asked.tab_id).await;
     }
     let Some(set) = accepted(state, &origin).await else { return Some(true) };
     Some(purpose(&set, asked, &path).is_some())
+}
+
+/// What was allowed for a tab last is not shown in it, or not any more.
+pub(crate) fn not_shown(state: &State, tab: i32) {
+    state.guard.documents.borrow_mut().drop_allowed((tab, 0));
 }
 
 /// What a body is for; `None` for data of nobody's release.
@@ -168,7 +177,7 @@ async fn try_judge(
 ) -> Result<Verdict, RefusalView> {
     let now = clock::now();
     let set = accepted(state, origin).await;
-    let set = set.ok_or_else(|| RefusalView::without_bytes(asked.url.clone(), Code::IntNoManifest, now))?;
+    let set = set.ok_or_else(|| RefusalView::without_bytes(&asked.url, Code::IntNoManifest, now))?;
     let destination = match purpose(&set, asked, path) {
         None => return Ok(PASS),
         // Element asks for the settings of its host, and takes the general ones where there are none.
@@ -179,7 +188,7 @@ async fn try_judge(
             let values = set.judge_settings(path, body, now).map_err(|refused| RefusalView {
                 settings: refused.names,
                 found: Some(sha256),
-                ..RefusalView::without_bytes(asked.url.clone(), refused.code, now)
+                ..RefusalView::without_bytes(&asked.url, refused.code, now)
             })?;
             super::checked(state, origin, 1);
             let instead = serde_json::to_string(values).ok();
@@ -200,10 +209,11 @@ async fn try_judge(
     let passive = change(state, origin, |site| site.passive.clone()).unwrap_or_default();
     let served = Served { url_path: path, destination, sha256, page: &page };
     let allowed =
-        set.judge(served, &passive, now).map_err(|refused| RefusalView::of_file(asked.url.clone(), &refused, now))?;
+        set.judge(served, &passive, now).map_err(|refused| RefusalView::of_file(&asked.url, &refused, now))?;
     // Where documents are built from the release's text, that has been seen to.
     if destination == Destination::Document && super::filters() {
-        state.guard.documents.borrow_mut().allow(at, origin, path, allowed);
+        let is_enforced = asked.enforced && mode(state, origin) == IntegrityMode::Enforce;
+        state.guard.documents.borrow_mut().allow(at, origin, path, allowed, is_enforced);
     }
     super::checked(state, origin, 1);
     Ok(PASS)
@@ -224,6 +234,6 @@ pub(crate) fn inline_sources(state: &State, url: &str) -> Option<Vec<String>> {
 /// A script was answered with another address: nothing of a release moves.
 pub(crate) async fn redirected(state: &Rc<State>, asked: &Asked) {
     let Some((origin, _)) = place(&asked.url) else { return };
-    let refused = RefusalView::without_bytes(asked.url.clone(), Code::IntRedirect, clock::now());
+    let refused = RefusalView::without_bytes(&asked.url, Code::IntRedirect, clock::now());
     refusals::note(state, &origin, refused, Some(asked.tab_id)).await;
 }

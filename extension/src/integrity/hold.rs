@@ -6,7 +6,10 @@ use keystead_core::{
     effect::{HttpRequest, Method, Target, TransportError},
     error::Code,
     ident::Origin,
-    integrity::{DocumentId, FileKind, ManifestSet, PageRecord, RefusalView, Release, ReleaseId, Sha256Digest},
+    integrity::{
+        DocumentId, FileKind, Header, ManifestSet, PageRecord, RefusalView, Release, ReleaseId, Seen, ServedAnswer,
+        Sha256Digest,
+    },
     policy::IntegrityMode,
 };
 use serde::Deserialize;
@@ -30,6 +33,8 @@ const TIMEOUT_MS: u32 = 20_000;
 /// How often, and after which pause, a file is read again whose body could not be.
 const UNREADABLE_READS: usize = 2;
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// What is read as what it says is small; all else is known by its hash.
+const MAX_READ: usize = 1 << 18;
 /// The largest file that is looked at again.
 const MAX_BYTES: u32 = 64 << 20;
 
@@ -51,11 +56,22 @@ pub(crate) enum FromHold {
         url: String,
         /// What was served.
         text: String,
+        /// With which status code.
+        #[serde(default)]
+        status: u16,
+        /// With which header fields: names and values.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
     },
     /// It has loaded these, where nothing is held back: addresses, and what had them loaded.
     Loaded {
         /// What it has loaded.
         files: Vec<(String, String)>,
+    },
+    /// Whether it is verified; a document that was told that it is from before.
+    Known {
+        /// Its name.
+        document: DocumentId,
     },
     /// What was served is not even a document of the right kind.
     Unfit,
@@ -73,7 +89,7 @@ impl FromHold {
     fn url(&self) -> Option<&str> {
         match self {
             Self::Settings { url, .. } | Self::Suspect { url, .. } => Some(url),
-            Self::Record { .. } | Self::Loaded { .. } | Self::Unfit => None,
+            Self::Record { .. } | Self::Loaded { .. } | Self::Known { .. } | Self::Unfit => None,
         }
     }
 }
@@ -113,7 +129,12 @@ pub(crate) async fn answer(state: &Rc<State>, message: FromHold, sender: Sender)
         }
         return json!({});
     }
-    if mode(state, &origin) != IntegrityMode::Enforce {
+    let is_enforced = mode(state, &origin) == IntegrityMode::Enforce;
+    if let FromHold::Known { document } = &message {
+        let known = documents::is_known(state, sender.place().0, &origin, document);
+        return json!({ "known": known || !is_enforced });
+    }
+    if !is_enforced {
         // It is not guarded any more. What was begun in it cannot be taken back.
         let again = webextension::note_once(&format!("left {} {}", sender.place().0, sender.url)).await;
         return json!({ "reload": again });
@@ -130,20 +151,25 @@ pub(crate) async fn answer(state: &Rc<State>, message: FromHold, sender: Sender)
                 json!({ "record": record })
             }
             Err(refused) => {
-                refusals::note(state, &origin, refused, Some(sender.place().0)).await;
+                refuse(state, &origin, &sender, refused).await;
                 json!({})
             }
         },
-        FromHold::Settings { url, text } => {
+        FromHold::Settings { url, text, status, headers } => {
             let body = text.into_bytes();
-            let asked = sender.asked(url, "xmlhttprequest");
+            let asked = sender.asked(url.clone(), "xmlhttprequest");
             let verdict = filter::judge(state, asked, Sha256Digest::of(&body), &body, true).await;
+            if verdict.is_refused() {
+                let headers = fetch::headers(headers);
+                let served = ServedAnswer { seen: Seen::ByThePage, status, headers: &headers, body: &body };
+                refusals::keep_evidence(state, &url, served).await;
+            }
             serde_json::to_value(verdict).unwrap_or_default()
         }
-        FromHold::Loaded { .. } => json!({}),
+        FromHold::Loaded { .. } | FromHold::Known { .. } => json!({}),
         FromHold::Unfit => {
-            let refused = RefusalView::without_bytes(sender.url.clone(), Code::IntKind, clock::now());
-            refusals::note(state, &origin, refused, Some(sender.place().0)).await;
+            let refused = RefusalView::without_bytes(&sender.url, Code::IntKind, clock::now());
+            refuse(state, &origin, &sender, refused).await;
             json!({})
         }
         FromHold::Suspect { url, kind } => {
@@ -151,6 +177,20 @@ pub(crate) async fn answer(state: &Rc<State>, message: FromHold, sender: Sender)
             suspect(state, asked).await;
             json!({})
         }
+    }
+}
+
+/// Refuses a document of which only its address is known. What the host serves there is kept for IT.
+async fn refuse(state: &Rc<State>, origin: &Origin, sender: &Sender, refused: RefusalView) {
+    let is_served = refused.differs();
+    refusals::note(state, origin, refused, Some(sender.place().0)).await;
+    if is_served {
+        let (state, url) = (Rc::clone(state), sender.url.clone());
+        spawn_local(async move {
+            if let Ok(answer) = read(&url).await {
+                refusals::keep_evidence(&state, &url, answer.served()).await;
+            }
+        });
     }
 }
 
@@ -162,7 +202,7 @@ async fn record(
     sender: &Sender,
     document: DocumentId,
 ) -> Result<PageRecord, RefusalView> {
-    let refuse = |code| RefusalView::without_bytes(sender.url.clone(), code, clock::now());
+    let refuse = |code| RefusalView::without_bytes(&sender.url, code, clock::now());
     if sender.frame_id == 0 {
         documents::begin(state, sender.place().0).await;
     }
@@ -199,7 +239,7 @@ async fn record(
         url.set_path(&format!("{}{}", record.base, file.path.as_str()));
         Some((url.path().to_owned(), format!("sha256-{}", file.sha256.to_base64())))
     }));
-    state.guard.documents.borrow_mut().allow(at, origin, path, allowed);
+    state.guard.documents.borrow_mut().allow(at, origin, path, allowed, true);
     super::checked(state, origin, record.hashes.len());
     let opened = refusals::opened(state, at.0);
     if let Some(opened) = opened {
@@ -218,16 +258,16 @@ async fn of_served(
     several: &[ReleaseId],
 ) -> Result<ReleaseId, RefusalView> {
     let (url, now) = (&sender.url, clock::now());
-    let refuse = |code| RefusalView::without_bytes(url.clone(), code, now);
-    let body = read(url).await.map_err(refuse)?;
+    let refuse = |code| RefusalView::without_bytes(url, code, now);
+    let answer = read(url).await.map_err(refuse)?;
     let (_, path) = place(url).ok_or_else(|| refuse(Code::IntUnlisted))?;
-    let served = filter::document(&path, Sha256Digest::of(&body));
+    let served = filter::document(&path, Sha256Digest::of(&answer.body));
     let refused = match set.judge(served, &[], now) {
         Ok(allowed) => match allowed.releases.into_iter().find(|id| several.contains(id)) {
             Some(id) => return Ok(id),
             None => refuse(Code::IntMixed),
         },
-        Err(refused) => RefusalView::of_file(url.clone(), &refused, now),
+        Err(refused) => RefusalView::of_file(url, &refused, now),
     };
     // What is shown is the release's own all the same.
     let newest = several.last().filter(|_| refusals::is_opened(state, sender.place().0, &refused));
@@ -239,18 +279,21 @@ async fn of_served(
 async fn suspect(state: &Rc<State>, asked: Asked) {
     let Some((origin, _)) = place(asked.url()) else { return };
     match read(asked.url()).await {
-        Ok(body) => {
-            let url = asked.url().to_owned();
-            let small = if body.len() <= 1 << 18 { body.as_slice() } else { &[] };
-            if filter::judge(state, asked, Sha256Digest::of(&body), small, true).await.is_refused() {
-                refusals::keep_evidence(state, &url, &Value::Null, &body).await;
-            }
-        }
+        Ok(answer) => judge(state, asked, &answer).await,
         Err(Code::IntUnreachable) if !is_unreadable(asked.url()).await => {}
         Err(code) => {
-            let refused = RefusalView::without_bytes(asked.url().to_owned(), code, clock::now());
+            let refused = RefusalView::without_bytes(asked.url(), code, clock::now());
             refusals::note(state, &origin, refused, Some(asked.tab())).await;
         }
+    }
+}
+
+/// Judges what the host served when it was asked again.
+pub(super) async fn judge(state: &Rc<State>, asked: Asked, answer: &Read) {
+    let url = asked.url().to_owned();
+    let small = if answer.body.len() <= MAX_READ { answer.body.as_slice() } else { &[] };
+    if filter::judge(state, asked, Sha256Digest::of(&answer.body), small, true).await.is_refused() {
+        refusals::keep_evidence(state, &url, answer.served()).await;
     }
 }
 
@@ -271,7 +314,7 @@ async fn inline(state: &Rc<State>, origin: &Origin, sender: &Sender, record: &mu
         let Some(path) = script.src.clone() else { continue };
         let url = format!("{}{path}", origin.as_str());
         let text = match read(&url).await {
-            Ok(body) => {
+            Ok(Read { body, .. }) => {
                 let sha256 = format!("sha256-{}", Sha256Digest::of(&body).to_base64());
                 let same = record.hashes.get(&path) == Some(&sha256);
                 String::from_utf8(body).ok().filter(|_| same)
@@ -285,7 +328,20 @@ async fn inline(state: &Rc<State>, origin: &Origin, sender: &Sender, record: &mu
     }
 }
 
-pub(super) async fn read(url: &str) -> Result<Vec<u8>, Code> {
+/// What the host served when it was asked again.
+pub(super) struct Read {
+    status: u16,
+    headers: Vec<Header>,
+    body: Vec<u8>,
+}
+
+impl Read {
+    fn served(&self) -> ServedAnswer<'_> {
+        ServedAnswer { seen: Seen::AskedAgain, status: self.status, headers: &self.headers, body: &self.body }
+    }
+}
+
+pub(super) async fn read(url: &str) -> Result<Read, Code> {
     let url = Url::parse(url).map_err(|_| Code::IntUnlisted)?;
     let request = HttpRequest {
         name: "file of the deployment",
@@ -295,8 +351,10 @@ pub(super) async fn read(url: &str) -> Result<Vec<u8>, Code> {
         timeout_ms: TIMEOUT_MS,
         max_bytes: MAX_BYTES,
     };
-    match fetch::perform(&request, None).await {
-        Ok(answer) if (200..300).contains(&answer.status) => Ok(answer.body),
+    match fetch::perform_whole(&request, None).await {
+        Ok((answer, headers)) if (200..300).contains(&answer.status) => {
+            Ok(Read { status: answer.status, headers: fetch::headers(fetch::pairs(&headers)), body: answer.body })
+        }
         Err(TransportError::Redirected) => Err(Code::IntRedirect),
         Err(TransportError::TooLarge) => Err(Code::IntTooLarge),
         Ok(_) | Err(_) => Err(Code::IntUnreachable),

@@ -4,11 +4,14 @@
 //! from the record that it is given here ([`hold`]). Either way [`documents`] knows which documents may hold keys.
 
 pub(crate) mod documents;
+mod enrol;
 pub(crate) mod filter;
 pub(crate) mod hold;
 pub(crate) mod refusals;
 mod report;
 pub(crate) mod views;
+
+pub(crate) use enrol::enrol;
 
 use std::{
     cell::{Cell, RefCell},
@@ -129,9 +132,18 @@ pub(crate) async fn apply(state: &Rc<State>) {
         }
     }
     let origins: Vec<_> = wanted.keys().cloned().collect();
+    let enforced = |(origin, site): (&Origin, &Site)| (site.mode == IntegrityMode::Enforce).then(|| origin.clone());
+    let enforced: Vec<_> = wanted.iter().filter_map(enforced).collect();
     let before = state.guard.sites.replace(wanted);
     if !origins.is_empty() {
         documents::remember(state).await;
+    }
+    state.guard.documents.borrow_mut().forget_all_but(&enforced);
+    pages::forget_unverified(state);
+    if !enforced.is_empty() {
+        for origin in enrol::known().await.into_iter().flatten() {
+            change(state, &origin, |site| site.enrolled = site.mode == IntegrityMode::Enforce);
+        }
     }
     for origin in &origins {
         restore(state, origin).await;
@@ -184,15 +196,17 @@ pub(crate) async fn look(state: &Rc<State>, origin: &Origin) {
     deployment::announce(state);
 }
 
-/// What the person should be called for: something was refused, or a manifest ends soon.
+/// What the person should be called for: something was refused or differs, or a manifest ends soon.
 pub(crate) fn calls(state: &State) -> Option<Calls> {
     let sites = state.guard.sites.borrow();
     let refused = |site: &Site| site.mode == IntegrityMode::Enforce && !site.refusals.is_empty();
+    let differs = |site: &Site| site.mode == IntegrityMode::Report && site.refusals.iter().any(RefusalView::differs);
     let warned = |site: &Site| site.accepted.as_ref().is_some_and(|set| set.warning(clock::now()).is_some());
     if sites.values().any(refused) {
         return Some(Calls::Refused);
     }
-    sites.values().any(warned).then_some(Calls::Warned)
+    let waits = state.guard.documents.borrow().is_anything_before();
+    (waits || sites.values().any(|site| differs(site) || warned(site))).then_some(Calls::Warned)
 }
 
 /// Why the person is called.
@@ -200,7 +214,7 @@ pub(crate) fn calls(state: &State) -> Option<Calls> {
 pub(crate) enum Calls {
     /// Something was refused.
     Refused,
-    /// A manifest ends soon.
+    /// A manifest ends soon, or something differs that is not held back.
     Warned,
 }
 
@@ -314,29 +328,60 @@ async fn accepted(state: &State, origin: &Origin) -> Option<Rc<ManifestSet>> {
     state.until(PREPARED_WITHIN, look).await.flatten()
 }
 
-/// A document's content script connected. In a browser that hands over each body, a document of a guarded deployment whose
-/// body nobody saw was made up by something in the page's own origin: it is loaded again, and where that does not help, it
-/// gives way.
-pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document: Option<DocumentId>) {
+/// The access to hosts was withdrawn, and may be given back at any moment: nothing is held back in between.
+pub(crate) async fn withdrawn(state: &Rc<State>) {
+    let enforced: Vec<_> = {
+        let sites = state.guard.sites.borrow();
+        sites.iter().filter(|(_, site)| site.mode == IntegrityMode::Enforce).map(|(origin, _)| origin.clone()).collect()
+    };
+    documents::remember(state).await;
+    for origin in enforced {
+        state.guard.documents.borrow_mut().forget(&origin);
+        change(state, &origin, |site| site.enrolled = false);
+        enrol::unplaced(&origin).await;
+    }
+    documents::keep(state).await;
+}
+
+/// A document's content script connected, for the `first` time in its life or again. In a browser that hands over each body, a
+/// new document of a guarded deployment whose body nobody saw was made up by something in the page's own origin: it is loaded
+/// again, and where that does not help, it gives way. Where documents are built, a new one asks what of by itself. One that was
+/// there before, as one that the browser had put aside, never becomes a verified one.
+pub(crate) fn connected(state: &Rc<State>, url: &str, tab: Option<u32>, document: Option<DocumentId>, first: bool) {
     let (Some((origin, path)), Some(tab), Some(document)) = (place(url), tab, document) else { return };
     let at = (i32::try_from(tab).unwrap_or(-1), 0);
     documents::show(state, at.0);
-    let known = documents::claim(state, at, url, &document) || refusals::opened(state, at.0).is_some();
+    let is_verified = match first && filters() {
+        true => documents::claim(state, at, url, &document),
+        false => documents::is_verified(state, at, url, &document),
+    };
+    let known = is_verified || refusals::opened(state, at.0).is_some();
+    let is_built = first && !filters();
     let refused = state.guard.documents.borrow().is_refused(at);
-    if known || refused || !filters() || mode(state, &origin) != IntegrityMode::Enforce {
+    if known || refused || is_built || mode(state, &origin) != IntegrityMode::Enforce {
         return;
     }
     let (state, url) = (Rc::clone(state), url.to_owned());
     spawn_local(async move {
         // While there is no manifest nothing has been let through.
         let _ = accepted(&state, &origin).await;
+        // Nor is it known what was there before.
+        let enrolled = || change(&state, &origin, |site| site.enrolled).unwrap_or(true).then_some(());
+        state.until(PREPARED_WITHIN, enrolled).await;
+        if !first {
+            if !documents::is_verified(&state, at, &url, &document) && pages::is_there(&state, tab, &document) {
+                enrol::from_before(&state, &origin, at.0);
+                documents::keep(&state).await;
+            }
+            return;
+        }
         if documents::claim(&state, at, &url, &document) {
             return;
         }
         if webextension::note_once(&format!("unverified {tab} {path}")).await {
             return webextension::reload(tab).await;
         }
-        let refused = RefusalView::without_bytes(url, Code::IntUnlisted, clock::now());
+        let refused = RefusalView::without_bytes(&url, Code::IntUnlisted, clock::now());
         refusals::note(&state, &origin, refused, Some(at.0)).await;
     });
 }
@@ -347,7 +392,7 @@ fn kept_key(origin: &Origin) -> String {
 
 /// Keeps what is to be known again when the background was stopped.
 async fn keep(state: &State, origin: &Origin) {
-    let kept = change(state, origin, |site| json!([site.enrolled, site.refusals]));
+    let kept = change(state, origin, |site| json!([site.mode, site.refusals]));
     if let Some(kept) = kept {
         webextension::session_write(&kept_key(origin), &kept).await;
     }
@@ -355,32 +400,13 @@ async fn keep(state: &State, origin: &Origin) {
 
 async fn restore(state: &State, origin: &Origin) {
     let kept = webextension::session_read(&kept_key(origin)).await;
-    if let Ok((enrolled, refusals)) = serde_json::from_value(kept) {
-        change(state, origin, |site| (site.enrolled, site.refusals) = (enrolled, refusals));
-    }
-}
-
-/// Tabs of guarded deployments that show a document from before are loaded again, each once. Only where scripts are in place
-/// is anything said to be protected.
-pub(crate) async fn enrol(state: &Rc<State>, in_place: &[Origin]) {
-    let enforced = |(origin, site): (&Origin, &Site)| (site.mode == IntegrityMode::Enforce).then(|| origin.clone());
-    let origins: Vec<_> = state.guard.sites.borrow().iter().filter_map(enforced).collect();
-    for deployment in origins.iter().filter_map(|origin| pages::deployment(state, origin)) {
-        let is_in_place = in_place.contains(&deployment.origin);
-        change(state, &deployment.origin, |site| site.enrolled &= is_in_place);
-        if !is_in_place {
-            continue;
+    let Ok((before, refusals)) = serde_json::from_value::<(IntegrityMode, _)>(kept) else { return };
+    // What was only told of was not refused.
+    change(state, origin, |site| {
+        if site.mode == before {
+            site.refusals = refusals;
         }
-        for tab in deployment::tabs(&deployment).await {
-            let verified = state.guard.documents.borrow().is_verified_tab(tab.id);
-            if !verified && webextension::note_once(&format!("enrolled {}", tab.id)).await {
-                webextension::reload(tab.id).await;
-            }
-        }
-        change(state, &deployment.origin, |site| site.enrolled = true);
-        keep(state, &deployment.origin).await;
-    }
-    webextension::announce().await;
+    });
 }
 
 /// A session of a deployment began, or has another token; without one, it ended.

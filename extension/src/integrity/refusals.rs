@@ -4,7 +4,10 @@ use std::{rc::Rc, time::Duration};
 
 use keystead_core::{
     ident::Origin,
-    integrity::{self, Happened, IntegrityEntry, Opened, OverrideAllowed, RefusalView, evidence, log_key, log_lines},
+    integrity::{
+        self, Happened, IntegrityEntry, Opened, OverrideAllowed, RefusalView, ServedAnswer, evidence, log_key,
+        log_lines,
+    },
     policy::{IntegrityMode, Policy},
     status::{Refusal, Reply},
     store::Store,
@@ -84,12 +87,12 @@ fn key(origin: &Origin) -> String {
 }
 
 /// Keeps what was served, for IT: of the last refusal only.
-pub(crate) async fn keep_evidence(state: &State, url: &str, headers: &Value, body: &[u8]) {
+pub(crate) async fn keep_evidence(state: &State, url: &str, served: ServedAnswer<'_>) {
     let Some((origin, _)) = place(url) else { return };
     let kept = change(state, &origin, |site| {
-        let refused = site.refusals.iter().find(|refused| refused.url == url)?.clone();
+        let refused = site.refusals.iter().find(|refused| refused.is_of(url))?.clone();
         let set = site.accepted.clone();
-        Some(evidence(&origin, set.as_deref(), &refused, headers, body, clock::now()))
+        Some(evidence(&origin, set.as_deref(), &refused, served, clock::now()))
     });
     if let Some(document) = kept.flatten() {
         let _ = state.database.put(&key(&origin), &document.to_string()).await;

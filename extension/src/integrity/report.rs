@@ -5,15 +5,13 @@
 
 use std::rc::Rc;
 
-use keystead_core::integrity::Sha256Digest;
 use url::Url;
 
 use super::{
     change,
     documents::Place,
     filter::{self, Asked},
-    hold::read,
-    place,
+    hold, place,
 };
 use crate::background::State;
 
@@ -37,8 +35,8 @@ pub(super) async fn loaded(state: &Rc<State>, files: Vec<(String, String)>, at: 
             continue;
         }
         // What cannot be read is not another file.
-        if let Ok(body) = read(url.as_str()).await {
-            filter::judge(state, asked, Sha256Digest::of(&body), &body, true).await;
+        if let Ok(answer) = hold::read(url.as_str()).await {
+            hold::judge(state, asked, &answer).await;
         }
     }
 }

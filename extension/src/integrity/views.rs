@@ -1,15 +1,16 @@
 //! What the extension's own pages are told.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use keystead_core::{
-    integrity::{IntegrityRequest, IntegrityState, IntegrityView},
+    ident::Origin,
+    integrity::{IntegrityRequest, IntegrityState, IntegrityView, Standing},
     policy::IntegrityMode,
     status::{Refusal, Reply},
 };
 use serde_json::Value;
 
-use super::{Site, refusals};
+use super::{Site, enrol, refusals};
 use crate::{adapter::clock, background::State};
 
 /// Answers a request.
@@ -20,24 +21,31 @@ pub(crate) async fn answer(state: &Rc<State>, request: IntegrityRequest, tab: Op
         IntegrityRequest::IntegrityOpen { origin } => refusals::open(state, &origin, tab).await?,
         IntegrityRequest::IntegrityEvidence { origin } => return Ok(refusals::last_evidence(state, &origin).await),
     }
-    let views: Vec<_> = state.guard.sites.borrow().iter().map(|(origin, site)| view(state, origin, site)).collect();
+    let origins: Vec<_> = state.guard.sites.borrow().keys().cloned().collect();
+    let mut waiting = BTreeMap::new();
+    for origin in origins {
+        let tabs = enrol::waiting(state, &origin).await;
+        waiting.insert(origin, tabs);
+    }
+    let sites = state.guard.sites.borrow();
+    let of = |origin: &Origin| waiting.get(origin).copied().unwrap_or_default();
+    let views: Vec<_> = sites.iter().map(|(origin, site)| view(state, origin, site, of(origin))).collect();
     serde_json::to_value(views).map_err(|_| Refusal::Form)
 }
 
-fn view(state: &State, origin: &keystead_core::ident::Origin, site: &Site) -> IntegrityView {
+fn view(state: &State, origin: &Origin, site: &Site, waiting: usize) -> IntegrityView {
     let now = clock::now();
     let set = site.accepted.as_deref();
     let holds = set.is_some_and(|set| set.holds_at(now));
     let may_open = site.mode == IntegrityMode::Enforce && refusals::may_open(state, &site.refusals);
-    let state = match site.mode {
-        IntegrityMode::Enforce if !site.refusals.is_empty() => IntegrityState::Refused,
-        _ if site.preparing => IntegrityState::Preparing,
-        IntegrityMode::Enforce if holds && !site.enrolled => IntegrityState::Preparing,
-        IntegrityMode::Enforce if holds => IntegrityState::Protected,
-        // Without a manifest nothing runs.
-        IntegrityMode::Enforce => IntegrityState::Refused,
-        IntegrityMode::Report | IntegrityMode::Off => IntegrityState::Reporting,
-    };
+    let state = IntegrityState::of(Standing {
+        mode: site.mode,
+        preparing: site.preparing,
+        holds,
+        enrolled: site.enrolled,
+        waiting,
+        refusals: &site.refusals,
+    });
     IntegrityView {
         origin: origin.clone(),
         page: format!("{}{}", origin.as_str(), set.map_or("/", |set| set.site().base().as_str())),

@@ -7,17 +7,19 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use super::package::Package;
 use super::{BrowserOptions, cage, downloads, headed};
 
 /// Where Chromium looks for the organisation's policies.
 const SYSTEM: &str = "/etc/chromium";
 
+const QUIET: &str = "--disable-background-networking";
 const ARGUMENTS: [&str; 12] = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    "--disable-background-networking",
+    QUIET,
     "--disable-component-update",
     "--disable-sync",
     "--enable-logging",
@@ -32,10 +34,11 @@ const ARGUMENTS: [&str; 12] = [
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
     let policies = private.join("etc");
     fs::create_dir_all(policies.join("policies/managed"))?;
+    let mut policy = options.extension.package().map_or_else(|| json!({}), Package::forced);
     if !options.policy.is_null() {
-        let policy = json!({ "3rdparty": { "extensions": { options.extension.id(): options.policy } } });
-        fs::write(policies.join("policies/managed/keystead.json"), policy.to_string())?;
+        policy["3rdparty"] = json!({ "extensions": { options.extension.id(): options.policy } });
     }
+    fs::write(policies.join("policies/managed/keystead.json"), policy.to_string())?;
     let program = keystead_tools::on_path("chromedriver").context("chromedriver is not installed")?;
     let mut command = cage::apart(&program, Some((&policies, Path::new(SYSTEM))))?;
     command.arg(format!("--port={port}"));
@@ -68,7 +71,7 @@ pub(super) fn forget_the_end(private: &Path) -> Result<()> {
 }
 
 /// What chromedriver is asked for.
-pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
+pub(super) fn capabilities(private: &Path, options: &BrowserOptions, opens: &str) -> Value {
     let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).to_vec();
     if !headed() {
         arguments.push("--headless=new".to_owned());
@@ -76,13 +79,22 @@ pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
     arguments.push(format!("--user-data-dir={}", private.join("profile").display()));
     arguments.push(format!("--log-file={}", log(private).display()));
     let extensions: Vec<_> = options.extension.dirs().map(|dir| dir.display().to_string()).collect();
-    arguments.push(format!("--load-extension={}", extensions.join(",")));
+    if !extensions.is_empty() {
+        arguments.push(format!("--load-extension={}", extensions.join(",")));
+    }
     arguments.push("--disable-features=DisableLoadExtensionCommandLineSwitch".to_owned());
+    let mut left_out = Vec::new();
+    if options.extension.package().is_some() {
+        // What a policy names is had over the network, in the background.
+        arguments.retain(|argument| argument != QUIET);
+        left_out.push(QUIET.trim_start_matches('-'));
+    }
     json!({
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },
         "goog:chromeOptions": {
             "args": arguments,
+            "excludeSwitches": left_out,
             "prefs": {
                 "download.default_directory": downloads(private),
                 "download.prompt_for_download": false,
@@ -91,7 +103,7 @@ pub(super) fn capabilities(private: &Path, options: &BrowserOptions) -> Value {
                 // The page for new tabs, which it would open with, at times never ends loading while an extension that may
                 // change requests is loaded beside it from the command line.
                 "session.restore_on_startup": 4,
-                "session.startup_urls": ["about:blank"],
+                "session.startup_urls": [opens],
             },
         },
     })

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::BrowserKind;
+use super::package::Package;
 
 /// What the deployments of tests stand on.
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1/*", "http://localhost/*", "https://127.0.0.1/*"];
@@ -21,6 +22,7 @@ pub struct Extension {
     dir: TempDir,
     id: String,
     beside: Vec<TempDir>,
+    package: Option<Package>,
 }
 
 impl Extension {
@@ -55,7 +57,7 @@ impl Extension {
                 id.as_str().context("the manifest has no gecko id")?.to_owned()
             }
         };
-        Ok(Self { dir, id, beside: Vec::new() })
+        Ok(Self { dir, id, beside: Vec::new(), package: None })
     }
 
     /// Has the background read the part of the core that an ordinary start does not need only after a while, as from a slow
@@ -176,9 +178,26 @@ impl Extension {
         Ok(())
     }
 
+    /// Has the browser install it as it is now because of the organisation's policy, and not load it from its folder.
+    ///
+    /// # Errors
+    /// If it cannot be packed.
+    pub fn install_by_policy(&mut self, kind: BrowserKind) -> Result<()> {
+        let package = Package::make(kind, self.dir(), &self.id)?;
+        package.id().clone_into(&mut self.id);
+        self.package = Some(package);
+        Ok(())
+    }
+
+    /// The package that the policy names; `None` where the extension is loaded from its folder.
+    pub(super) fn package(&self) -> Option<&Package> {
+        self.package.as_ref()
+    }
+
     /// The directories that the browser loads, this one's first.
     pub(super) fn dirs(&self) -> impl Iterator<Item = &Path> {
-        std::iter::once(&self.dir).chain(&self.beside).map(TempDir::path)
+        let own = self.package.is_none().then_some(&self.dir);
+        own.into_iter().chain(&self.beside).map(TempDir::path)
     }
 
     /// The directory that the browser loads.
@@ -210,7 +229,8 @@ fn chromium_id(manifest: &Value) -> Result<String> {
     Ok(hash.iter().take(16).flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect())
 }
 
-fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

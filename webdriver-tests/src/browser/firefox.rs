@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{BrowserOptions, cage, downloads, headed, home};
+use super::{BrowserOptions, EMPTY, cage, downloads, headed, home};
 
 /// Geckodriver on a port, and beside it a Firefox with the policy of this run.
 pub(super) fn driver(port: u16, private: &Path, options: &BrowserOptions) -> Result<Command> {
@@ -48,6 +48,9 @@ fn link_installed(to: &Path) -> Result<()> {
 
 fn policies(application: &Path, options: &BrowserOptions) -> Result<()> {
     let mut policies = json!({ "DisableAppUpdate": true, "DontCheckDefaultBrowser": true });
+    if let Some(package) = options.extension.package() {
+        policies["Extensions"] = json!({ "Install": [format!("file://{}", package.file().display())] });
+    }
     if !options.policy.is_null() {
         policies["3rdparty"] = json!({ "Extensions": { options.extension.id(): options.policy } });
     }
@@ -64,7 +67,7 @@ fn installed() -> Result<PathBuf> {
 }
 
 /// What geckodriver is asked for.
-pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
+pub(super) fn capabilities(profile: &Path, private: &Path, opens: &str) -> Result<Value> {
     let application = private.join("firefox");
     let program = ["firefox-esr", "firefox"].map(|name| application.join(name)).into_iter().find(|file| file.is_file());
     let program = program.context("the installed Firefox has no binary of a known name")?;
@@ -80,6 +83,8 @@ pub(super) fn capabilities(profile: &Path, private: &Path) -> Result<Value> {
             "binary": program,
             "args": arguments,
             "prefs": {
+                "browser.startup.page": i32::from(opens != EMPTY),
+                "browser.startup.homepage": opens,
                 "xpinstall.signatures.required": false,
                 // Its own question for a permission is on no page: whoever asks after a click is given it.
                 "extensions.webextOptionalPermissionPrompts": false,

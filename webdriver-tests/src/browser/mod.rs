@@ -6,6 +6,7 @@ mod extension;
 mod firefox;
 mod gnupg;
 mod own_pages;
+mod package;
 mod records;
 mod recover;
 mod tabs;
@@ -24,6 +25,8 @@ use thirtyfour::extensions::addons::firefox::FirefoxTools;
 use thirtyfour::{Capabilities, WebDriver, WindowHandle};
 use tokio::sync::Mutex;
 
+use crate::{PATIENCE, until};
+
 pub use extension::Extension;
 pub use recover::RecoverPage;
 pub use tabs::Beside;
@@ -32,6 +35,8 @@ pub use tabs::Beside;
 const UP_WITHIN: Duration = Duration::from_secs(30);
 /// How long one script or one navigation may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// What it shows when it starts, unless a test wants it otherwise.
+const EMPTY: &str = "about:blank";
 
 /// The browsers that people use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,6 +95,8 @@ pub struct Browser {
     // Dropped after the processes that write to it: fields are dropped in their order.
     private: Arc<TempDir>,
     starts: u32,
+    /// What it shows when it starts.
+    opens: String,
 }
 
 /// A profile that nobody uses any more, gone when this is dropped.
@@ -115,10 +122,11 @@ impl Browser {
         fs::create_dir(private.path().join("profile"))?;
         fs::create_dir(downloads(private.path()))?;
         fs::create_dir(home(private.path()))?;
-        let (driver, session) = open(kind, private.path(), &options, 0).await?;
+        let (driver, session) = open(kind, private.path(), &options, 0, EMPTY).await?;
         let page = session.window().await?;
         let extension_url = extension_url(kind, &session, &options).await?;
-        Ok(Self { kind, session, driver, page, own: Mutex::default(), extension_url, options, private, starts: 0 })
+        let (own, opens) = (Mutex::default(), EMPTY.to_owned());
+        Ok(Self { kind, session, driver, page, own, extension_url, options, private, starts: 0, opens })
     }
 
     /// Which browser it is.
@@ -201,6 +209,16 @@ impl Browser {
         self.start_anew().await
     }
 
+    /// Ends the browser as a person does, and starts it again on the same profile with this as the first page that it shows.
+    ///
+    /// # Errors
+    /// As for [`Browser::start`].
+    pub async fn restart_with_page(&mut self, url: &str) -> Result<()> {
+        self.session.clone().quit().await?;
+        url.clone_into(&mut self.opens);
+        self.start_anew().await
+    }
+
     /// Starts the browser again on the same profile, after [`Browser::kill`].
     ///
     /// # Errors
@@ -219,7 +237,7 @@ impl Browser {
         if self.kind == BrowserKind::Chromium {
             chromium::forget_the_end(self.private.path())?;
         }
-        let (driver, session) = open(self.kind, self.private.path(), &self.options, self.starts).await?;
+        let (driver, session) = open(self.kind, self.private.path(), &self.options, self.starts, &self.opens).await?;
         self.driver = driver;
         self.page = session.window().await?;
         self.session = session;
@@ -267,17 +285,18 @@ async fn open(
     private: &Path,
     options: &BrowserOptions,
     starts: u32,
+    opens: &str,
 ) -> Result<(Service, WebDriver)> {
     let port = free_port()?;
     let profile = private.join("profile");
     let (name, command, capabilities) = match kind {
         BrowserKind::Chromium => {
             let command = chromium::driver(port, private, options)?;
-            ("chromedriver", command, chromium::capabilities(private, options))
+            ("chromedriver", command, chromium::capabilities(private, options, opens))
         }
         BrowserKind::Firefox => {
             let command = firefox::driver(port, private, options)?;
-            ("geckodriver", command, firefox::capabilities(&profile, private)?)
+            ("geckodriver", command, firefox::capabilities(&profile, private, opens)?)
         }
     };
     let mut driver = Service::start(name, command, &output(private, starts))?;
@@ -317,9 +336,13 @@ async fn extension_url(kind: BrowserKind, session: &WebDriver, options: &Browser
     match kind {
         BrowserKind::Chromium => Ok(format!("chrome-extension://{id}/")),
         BrowserKind::Firefox => {
-            let script = "return WebExtensionPolicy.getByID(arguments[0]).getURL('');";
-            let url = own_pages::in_chrome(session, script, vec![id.into()]).await?;
-            Ok(url.as_str().context("Firefox does not know the extension")?.to_owned())
+            // One that a policy names comes a moment later.
+            let script = "return WebExtensionPolicy.getByID(arguments[0])?.getURL('') ?? null;";
+            until("the extension in Firefox", PATIENCE, async || {
+                let url = own_pages::in_chrome(session, script, vec![id.into()]).await?;
+                Ok(url.as_str().map(str::to_owned))
+            })
+            .await
         }
     }
 }

@@ -60,6 +60,20 @@ impl Browser {
         .await
     }
 
+    /// Waits until the browser has an extension that a policy names.
+    ///
+    /// # Errors
+    /// If it does not come.
+    pub async fn wait_until_there(&self) -> Result<()> {
+        let page = format!("{}pages/page.html#popup", self.extension_url);
+        until("the extension", PATIENCE, async || {
+            self.session().goto(&page).await?;
+            let is_there = self.session().current_url().await?.as_str() == page;
+            Ok((is_there && self.session().title().await? == "Keystead").then_some(()))
+        })
+        .await
+    }
+
     /// Waits until the extension has its policy and its scripts are in place, as on a machine where it was installed
     /// before the person sat down at it. Browsers hand a policy over some seconds after a first installation.
     ///

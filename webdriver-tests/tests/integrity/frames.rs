@@ -7,7 +7,7 @@ use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{Browser, BrowserKind, Company, Guarded};
 use serde_json::json;
 
-use crate::scene::{Attack, Then, behave, guarded, note, refused, shown, works};
+use crate::scene::{Attack, Cache, Then, behave, guarded, in_turn, note, refused, shown, works};
 use crate::{documents, files};
 
 /// How long a frame is watched in which nothing is to happen.
@@ -21,25 +21,29 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 
 async fn tampered_documents(company: &Company, kind: BrowserKind) -> Result<()> {
     let (guarded, browser) = guarded(company, kind).await?;
-    tampered(&guarded, &browser, documents::attacks(&guarded)).await?;
+    for cache in [Cache::Empty, Cache::Full] {
+        tampered(&guarded, &browser, cache, in_turn(documents::attacks(&guarded), kind, cache)).await?;
+    }
     browser.quit().await
 }
 
 async fn tampered_files(company: &Company, kind: BrowserKind) -> Result<()> {
     let (guarded, browser) = guarded(company, kind).await?;
-    let mut attacks = files::attacks(&guarded);
     // Only a client that is logged in asks for these, and there is one such client in a browser. (Chromium reads workers
     // before the page's first script.)
     let mut later = vec!["the crypto WASM"];
     if kind == BrowserKind::Firefox {
         later.extend(["a dedicated worker", "what a worker imports"]);
     }
-    attacks.retain(|attack| !later.contains(&attack.name));
-    tampered(&guarded, &browser, attacks).await?;
+    for cache in [Cache::Empty, Cache::Full] {
+        let mut attacks = files::attacks(&guarded);
+        attacks.retain(|attack| !later.contains(&attack.name));
+        tampered(&guarded, &browser, cache, in_turn(attacks, kind, cache)).await?;
+    }
     browser.quit().await
 }
 
-async fn tampered(guarded: &Guarded, browser: &Browser, attacks: Vec<Attack>) -> Result<()> {
+async fn tampered(guarded: &Guarded, browser: &Browser, cache: Cache, attacks: Vec<Attack>) -> Result<()> {
     let kind = browser.kind();
     let mut wrong = Vec::new();
     for attack in attacks {
@@ -47,9 +51,17 @@ async fn tampered(guarded: &Guarded, browser: &Browser, attacks: Vec<Attack>) ->
         behave(browser, guarded).await?;
         browser.session().goto(guarded.url()).await?;
         works(browser).await?;
+        // The document around it had them all.
+        if matches!(cache, Cache::Empty) {
+            browser.empty_cache().await?;
+        }
         let outcome = shown(browser, withstood(browser, guarded, attack).await).await;
         let told = outcome.as_deref().map_or_else(|error| format!("FAILED {error:#}"), str::to_owned);
-        note(&format!("        {:5.1} s  {:8}  framed: {name}: {told}", started.elapsed().as_secs_f64(), kind.name()));
+        note(&format!(
+            "        {:5.1} s  {:8}  framed, {cache:?}: {name}: {told}",
+            started.elapsed().as_secs_f64(),
+            kind.name()
+        ));
         wrong.extend(outcome.err().map(|error| format!("{name}: {error:#}")));
     }
     let ran = guarded.ran();

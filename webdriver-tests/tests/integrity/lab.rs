@@ -6,7 +6,7 @@ use keystead_testbed::{Action, Answer};
 use keystead_webdriver_tests::rows::Rows;
 use keystead_webdriver_tests::{BrowserKind, Company, Guarded, Site};
 
-use crate::scene::{Attack, CHANGED, Cache, Then, UNLISTED, altered, at, guarded_with, withstand};
+use crate::scene::{Attack, CHANGED, Cache, Then, UNLISTED, altered, at, guarded_with, in_turn, withstand};
 
 const JS: &str = "text/javascript";
 const HTML: &str = "text/html";
@@ -93,7 +93,9 @@ pub(crate) fn add<'c>(company: &'c Company, kind: BrowserKind, rows: &mut Rows<'
 async fn tampered(company: &Company, kind: BrowserKind) -> Result<()> {
     let site = Site { files: files(), ..Site::default() };
     let (guarded, browser) = guarded_with(company, kind, site).await?;
-    withstand(&browser, &guarded, Cache::Left, attacks(&guarded, kind)).await?;
+    for cache in [Cache::Empty, Cache::Left] {
+        withstand(&browser, &guarded, cache, in_turn(attacks(&guarded, kind), kind, cache)).await?;
+    }
     browser.quit().await
 }
 

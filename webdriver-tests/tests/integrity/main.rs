@@ -7,6 +7,7 @@ mod before;
 mod documents;
 mod everyday;
 mod files;
+mod first;
 mod frames;
 mod honest;
 mod keys;
@@ -34,6 +35,7 @@ async fn main() -> ExitCode {
         keys::add(company, kind, rows);
         opened::add(company, kind, rows);
         before::add(company, kind, rows);
+        first::add(company, kind, rows);
         everyday::add(company, kind, rows);
         releases::add(company, kind, rows);
         report::add(company, kind, rows);

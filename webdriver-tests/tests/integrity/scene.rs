@@ -110,6 +110,17 @@ pub(crate) async fn refused(browser: &Browser, codes: &[&str]) -> Result<String>
     Ok(code)
 }
 
+/// Of these attacks, those that this browser tries with such a cache: it takes every second one with each, and the other
+/// browser the rest. With `KEYSTEAD_EVERY_CACHE` set each takes all.
+pub(crate) fn in_turn(attacks: Vec<Attack>, kind: BrowserKind, cache: Cache) -> Vec<Attack> {
+    let every = std::env::var_os("KEYSTEAD_EVERY_CACHE").is_some_and(|value| !value.is_empty());
+    let first = matches!(cache, Cache::Empty) == (kind == BrowserKind::Chromium);
+    // By its name: what is tried in one browser only must not move the rest.
+    let is_its =
+        |attack: &Attack| every || attack.name.bytes().fold(0, |sum: u8, byte| sum ^ byte) % 2 == u8::from(first);
+    attacks.into_iter().filter(is_its).collect()
+}
+
 /// Runs attacks one after the other in one browser, and tells of each: the payloads that ran, what is painted, the code, the
 /// time.
 pub(crate) async fn withstand(browser: &Browser, guarded: &Guarded, cache: Cache, attacks: Vec<Attack>) -> Result<()> {

@@ -86,11 +86,8 @@ fn draw(status: &Status, guarded: &[IntegrityView], known: &ByAccount, hosts: &[
         PolicySource::AskIt => page.child(ask_it()),
         PolicySource::Managed | PolicySource::Own if status.deployments.is_empty() => page.child(no_policy()),
         PolicySource::Managed | PolicySource::Own => {
-            let around = Around { known, ask_it: status.ask_it.as_ref(), hosts, bell };
-            page.children(status.deployments.iter().enumerate().map(|(at, one)| {
-                let how = guarded.iter().find(|view| view.origin == one.origin);
-                deployment(at, one, &around).children(how.map(super::refused::line))
-            }))
+            let around = Around { known, guarded, ask_it: status.ask_it.as_ref(), hosts, bell };
+            page.children(status.deployments.iter().enumerate().map(|(at, one)| deployment(at, one, &around)))
         }
     }
 }
@@ -166,13 +163,14 @@ fn no_answer() -> El {
 /// What a deployment's card needs besides.
 struct Around<'a> {
     known: &'a ByAccount,
+    guarded: &'a [IntegrityView],
     ask_it: Option<&'a ContactUrl>,
     hosts: &'a [String],
     bell: &'a Bell,
 }
 
 fn deployment(at: usize, shown: &DeploymentView, around: &Around<'_>) -> El {
-    let Around { known, ask_it, hosts, bell } = *around;
+    let Around { known, guarded, ask_it, hosts, bell } = *around;
     let progress = &shown.progress;
     let line = headline(shown);
     let host = super::host(&shown.origin);
@@ -183,6 +181,12 @@ fn deployment(at: usize, shown: &DeploymentView, around: &Around<'_>) -> El {
         who = who.child(el("strong").text(account.as_str()));
     }
     card = card.child(who.child(el("span").class("host").text(host))).child(banner(line, &line.detail.with(&[host])));
+    let code = guarded.iter().find(|view| view.origin == shown.origin);
+    let (first, last) = match code.filter(|view| view.state.calls()) {
+        Some(view) => (Some(super::refused::line(at, view)), None),
+        None => (None, code.map(|view| super::refused::line(at, view))),
+    };
+    card = card.children(first);
 
     if let Some((code, when)) = progress.problem {
         let since = if progress.state == State::Complete { Msg("problem_over") } else { Msg("problem_at") };
@@ -222,7 +226,7 @@ fn deployment(at: usize, shown: &DeploymentView, around: &Around<'_>) -> El {
         card = card.children(decided::section(at, &shown.origin, account, decided, bell));
         card = card.children(super::people::devices(at, &shown.origin, account, &shown.devices));
     }
-    card.children(more(at, shown, bell))
+    card.children(more(at, shown, bell)).children(last)
 }
 
 /// What a person may do besides, each at a second press at the earliest.
