@@ -12,7 +12,7 @@ use crate::hosts::Pattern;
 use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::wasm::{Compiler, TARGET, path_with_first};
-use crate::{Browser, licences, optimise, paths, run, split};
+use crate::{Browser, cut, licences, optimise, paths, run, split};
 
 /// The package that the background is compiled from.
 const BACKGROUND: &str = "keystead-extension";
@@ -84,7 +84,11 @@ pub(crate) fn host_page() -> Result<()> {
 fn background(profile: Profile, out: &Path) -> Result<()> {
     let module = bound(BACKGROUND, profile, out)?;
     let later = out.join(LATER_MODULE);
-    let parts = split::split(&fs::read(&module).context("there is no module")?)?;
+    let mut whole = fs::read(&module).context("there is no module")?;
+    if profile == Profile::Release {
+        whole = cut::without_debug(&whole)?;
+    }
+    let parts = split::split(&whole)?;
     fs::write(&module, parts.first)?;
     fs::write(&later, parts.later)?;
     let script = module.with_file_name("keystead_extension.js");

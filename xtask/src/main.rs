@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod cut;
 mod demo;
 mod hosts;
 mod licences;

@@ -31,11 +31,10 @@ const LATER: [&str; 13] = [
     "chrono",
 ];
 /// Our own parts that are not: crates, and beginnings of paths in them.
-const OWN: [(&str, &str); 11] = [
+const OWN: [(&str, &str); 10] = [
     ("keystead_core", "::gnupg::reply::"),
     ("keystead_core", "::openpgp::"),
     ("keystead_core", "::pins::"),
-    ("keystead_core", "::restore::"),
     ("keystead_core", "::rotate::decide::"),
     ("keystead_core", "::rotate::documents::"),
     ("keystead_core", "::rotate::replace::"),
@@ -45,12 +44,11 @@ const OWN: [(&str, &str); 11] = [
     ("keystead_extension", "::sharing::work"),
 ];
 /// Of those, what is needed all the same: comparing what is told of people, also where that is nothing, and what an account's
-/// record has of the store and of the last test of the backup.
-const NOT_LATER: [(&str, &str); 4] = [
+/// record has of the store.
+const NOT_LATER: [(&str, &str); 3] = [
     ("keystead_core", "::pins::view::PersonView as core"),
     ("keystead_core", "::pins::audit::OwnDevice as core"),
     ("keystead_core", "::pins::shared::named::"),
-    ("keystead_core", "::restore::drill::"),
 ];
 /// What drops a value; its name goes on with the value's type.
 const DROPS: (&str, &str) = ("core", "::ptr::drop_in_place::<");
