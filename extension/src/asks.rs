@@ -3,7 +3,7 @@
 //! An ask can be what started the background: then nobody is known to be logged in yet, and it waits until the page has
 //! said who is, and the homeserver has confirmed it.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use keystead_core::{
     bootstrap::record::AccountRecord,
@@ -12,6 +12,7 @@ use keystead_core::{
     ident::{Origin, UserId},
     rotate,
     secret::SecretText,
+    sorted::SortedMap,
     store::Store,
 };
 use serde_json::{Value, json};
@@ -132,7 +133,7 @@ async fn bridged(state: &Rc<State>, session: &bridge::Session, what: What) -> An
 }
 
 /// From here on they are wiped when they are dropped.
-fn kept_secret(secrets: BTreeMap<String, String>) -> Vec<(String, SecretText)> {
+fn kept_secret(secrets: SortedMap<String, String>) -> Vec<(String, SecretText)> {
     secrets.into_iter().map(|(name, secret)| (name, SecretText::new(secret))).collect()
 }
 

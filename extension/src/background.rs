@@ -2,7 +2,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
     time::Duration,
 };
@@ -15,6 +14,7 @@ use futures_util::{
 use keystead_core::{
     ident::{Origin, UserId},
     policy::{InForce, Retention},
+    sorted::SortedMap,
 };
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
@@ -34,14 +34,14 @@ const SWEPT_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct State {
     pub(crate) database: Database,
     pub(crate) policy: RefCell<InForce>,
-    pub(crate) pages: RefCell<BTreeMap<u32, Page>>,
-    pub(crate) deployments: RefCell<BTreeMap<Origin, Live>>,
+    pub(crate) pages: RefCell<SortedMap<u32, Page>>,
+    pub(crate) deployments: RefCell<SortedMap<Origin, Live>>,
     pub(crate) guard: integrity::Guard,
     pub(crate) next_command: Cell<u32>,
-    pub(crate) pins: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<pins::Job>>>,
+    pub(crate) pins: RefCell<SortedMap<(Origin, UserId), mpsc::UnboundedSender<pins::Job>>>,
     /// Whose pins are to be shared soon.
-    pub(crate) sharing: RefCell<BTreeMap<(Origin, UserId), mpsc::UnboundedSender<()>>>,
-    ended: RefCell<BTreeMap<(Origin, UserId), u32>>,
+    pub(crate) sharing: RefCell<SortedMap<(Origin, UserId), mpsc::UnboundedSender<()>>>,
+    ended: RefCell<SortedMap<(Origin, UserId), u32>>,
     /// What was overdue as this background was started has been seen to.
     swept: Cell<bool>,
     waiting: RefCell<Vec<oneshot::Sender<()>>>,

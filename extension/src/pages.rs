@@ -1,6 +1,6 @@
 //! The pages that are connected: whether they are served, what they say, what they are asked to do.
 
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use futures_channel::oneshot;
 use futures_util::{
@@ -13,6 +13,7 @@ use keystead_core::{
     ident::{Origin, UserId},
     integrity::DocumentId,
     policy::Deployment,
+    sorted::SortedMap,
     time::UnixMillis,
 };
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ pub(crate) struct Page {
     pub(crate) room: Vec<UserId>,
     /// What the policy has it do about people's keys.
     pins: PinsInForce,
-    commands: BTreeMap<u32, oneshot::Sender<PageAnswer>>,
+    commands: SortedMap<u32, oneshot::Sender<PageAnswer>>,
 }
 
 impl Page {
@@ -107,7 +108,7 @@ pub(crate) fn connected(state: &Rc<State>, page: u32, url: &str, port: Port) {
         open_asks: 0,
         room: Vec::new(),
         pins: PinsInForce::default(),
-        commands: BTreeMap::new(),
+        commands: SortedMap::new(),
     };
     state.pages.borrow_mut().insert(page, page_state);
     integrity::connected(state, url, tab, named, age == "first");

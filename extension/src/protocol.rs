@@ -3,12 +3,11 @@
 //! They are read by hand: what they may be is little, some of them are long, and serde's way to read a value first as one
 //! thing and then as another copies them and is a tenth of the module.
 
-use std::collections::BTreeMap;
-
 use keystead_core::{
     effect::PageAnswer,
     ident::{DeviceId, RoomId, UserId},
     pins::{Answered, Decision, Sent},
+    sorted::SortedMap,
     time::UnixMillis,
 };
 use serde::de::DeserializeOwned;
@@ -129,12 +128,12 @@ pub(crate) enum What {
     /// Store all secrets, as the background wanted.
     HandOver {
         /// The secrets by their names.
-        secrets: BTreeMap<String, String>,
+        secrets: SortedMap<String, String>,
     },
     /// Store all secrets beside what somebody else's recovery key opens.
     HandOverBeside {
         /// The secrets by their names.
-        secrets: BTreeMap<String, String>,
+        secrets: SortedMap<String, String>,
     },
 }
 

@@ -86,7 +86,7 @@ pub(crate) async fn note(
 
 fn of(scene: &Scene<'_>, flow: Flow, progress: &Progress) -> Pause {
     let mut hash = Sha256::new();
-    hash.update(serde_json::to_vec(&scene.setup.policy).unwrap_or_default());
+    hash.update(scene.setup.policy.text());
     hash.update([0]);
     hash.update(&scene.setup.standing);
     let circumstances = base64::encode_unpadded(&hash.finalize());

@@ -3,8 +3,6 @@
 //! Several flows may hold it at the same time (a run, the bridge, a login in another tab). None writes what it holds: each
 //! says by [`AccountRecord::change`] what is to be different, and that is done to the record as it is then.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{pair::Typed, pause::Pause, unfinished::Unfinished};
@@ -18,6 +16,7 @@ use crate::{
     recovery::{KeyDescription, WrappedRecoveryKey, sealed::SealedRecovery},
     restore::drill::Drill,
     rotate::Rotation,
+    sorted::SortedMap,
     status::RecipientView,
     time::UnixMillis,
     versioned,
@@ -177,7 +176,7 @@ pub struct AccountRecord {
     #[serde(default)]
     pub begun: Option<LoginBegun>,
     /// The devices of this browser's sessions.
-    pub devices: BTreeMap<DeviceId, DeviceSeen>,
+    pub devices: SortedMap<DeviceId, DeviceSeen>,
     /// Certificates seen for this account, armored: a revocation once seen is kept.
     pub certificates: Vec<String>,
     /// Certificates that were once seen revoked: they are refused for good, whatever copy is served later.
@@ -250,7 +249,7 @@ impl AccountRecord {
             replaced: Vec::new(),
             backup_replaced: false,
             begun: None,
-            devices: BTreeMap::new(),
+            devices: SortedMap::new(),
             certificates: Vec::new(),
             revoked: Vec::new(),
             paused: None,

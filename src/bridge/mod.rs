@@ -19,7 +19,7 @@
 //!   confirmed with the homeserver, or because the person asks for it; once per secret, within the same time, and noted in
 //!   the log.
 
-use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +44,7 @@ use crate::{
     restore::reading::Lately,
     rotate::reset,
     secret::SecretText,
+    sorted::SortedMap,
     time::UnixMillis,
 };
 
@@ -397,7 +398,7 @@ pub(crate) struct Superseded {
     #[serde(default)]
     pub(crate) secrets: Vec<Aside>,
     #[serde(flatten)]
-    other: BTreeMap<String, Value>,
+    other: SortedMap<String, Value>,
 }
 
 /// A secret that was removed, still encrypted as it was.

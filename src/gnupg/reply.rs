@@ -154,7 +154,8 @@ pub struct Versions {
 
 impl Reply {
     fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, GnupgError> {
-        serde_json::from_slice(&self.0).map_err(|_| GnupgError::Answer)
+        let text = std::str::from_utf8(&self.0).map_err(|_| GnupgError::Answer)?;
+        serde_json::from_str(text).map_err(|_| GnupgError::Answer)
     }
 
     fn data(&self, kind: &str) -> Result<(Zeroizing<Vec<u8>>, Option<Decryption>), GnupgError> {

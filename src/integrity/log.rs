@@ -19,6 +19,7 @@ use crate::{
     events,
     ident::Origin,
     time::UnixMillis,
+    value,
 };
 
 /// How many entries are kept; then the older half goes.
@@ -129,7 +130,7 @@ pub fn log_lines(saved: Option<&str>) -> Result<Vec<String>, Code> {
 
 fn parse(saved: Option<&str>) -> Result<Saved, Code> {
     let Some(text) = saved else { return Ok(Saved { version: VERSION, ..Saved::default() }) };
-    serde_json::from_str(text).ok().filter(|saved: &Saved| saved.version == VERSION).ok_or(Code::StoRecord)
+    value::read(text).filter(|saved: &Saved| saved.version == VERSION).ok_or(Code::StoRecord)
 }
 
 /// Adds an entry, at the time that it is now; on the disk when this returns. `false` where the same was noted within a day,
@@ -140,8 +141,7 @@ fn parse(saved: Option<&str>) -> Result<Saved, Code> {
 pub async fn note(io: &Io, deployment: &Origin, entry: &IntegrityEntry) -> Result<bool, Code> {
     let now = io.now();
     change(io, deployment, |saved| {
-        let known: Vec<IntegrityEntry> =
-            saved.lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let known: Vec<IntegrityEntry> = saved.lines.iter().filter_map(|line| value::read(line)).collect();
         let again = |known: &IntegrityEntry| known.is_same(entry) && now < known.at.plus(AGAIN) && known.at <= now;
         if entry.happened != Happened::Opened && known.iter().any(again) {
             return None;

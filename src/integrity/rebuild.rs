@@ -5,8 +5,6 @@
 //! the template under a content security policy that lists the hashes of the release's scripts, and every file that code
 //! can be made of is named with its hash.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +15,7 @@ use super::{
     Sha256Digest,
 };
 use crate::policy::PassiveKind;
+use crate::sorted::SortedMap;
 
 /// A document to build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,9 +31,9 @@ pub struct PageRecord {
     /// The policy under which all of it runs.
     pub csp: String,
     /// `sha256-…` of every file of which code, or what steers it, is made, by the path of its URL.
-    pub hashes: BTreeMap<String, String>,
+    pub hashes: SortedMap<String, String>,
     /// What each worker imports, by the paths of their URLs.
-    pub workers: BTreeMap<String, Vec<String>>,
+    pub workers: SortedMap<String, Vec<String>>,
     /// The paths of the files that are compiled as WebAssembly.
     pub wasm: Vec<String>,
 }
@@ -87,7 +86,7 @@ impl ManifestSet {
         let own = self.site().listing();
         // The site's own file stands in the place of the release's.
         let document = if own.file(&path).is_some() { own.document(&path) } else { release.listing().document(&path) }?;
-        let mut files: BTreeMap<&FilePath, &ListedFile> = BTreeMap::new();
+        let mut files: SortedMap<&FilePath, &ListedFile> = SortedMap::new();
         files.extend(release.listing().files().iter().chain(own.files()).map(|file| (&file.path, file)));
         let url = |path: &FilePath| self.url_path(path);
         let checked = |file: &&&ListedFile| is_checked(file.kind, passive);
@@ -99,7 +98,7 @@ impl ManifestSet {
         };
         let has_modules = document.scripts.iter().any(|script| script.script_type == ScriptType::Module);
         let import_map = has_modules.then(|| {
-            let modules: BTreeMap<_, _> = of_kind(FileKind::Module).map(hash).collect();
+            let modules: SortedMap<_, _> = of_kind(FileKind::Module).map(hash).collect();
             json!({ "integrity": modules }).to_string()
         });
         let record = PageRecord {

@@ -15,6 +15,7 @@ use crate::{
     ident::Origin,
     openpgp::Certificate,
     signed::{Fetched, fetch},
+    value,
 };
 
 /// How often the record is tried to be changed while others change it.
@@ -101,9 +102,9 @@ async fn remember(io: &Io, deployment: &Origin, new: BTreeSet<ReleaseId>) -> Res
         let Answer::Record(old) = io.ask(Effect::Store(StoreCommand::Get(key.clone()))).await else {
             return Err(Code::StoFailed);
         };
-        let known = match old.as_deref().map(serde_json::from_str) {
-            Some(Ok(Saved::V1 { revoked })) => revoked,
-            Some(Err(_)) => return Err(Code::StoRecord),
+        let known = match old.as_deref().map(value::read) {
+            Some(Some(Saved::V1 { revoked })) => revoked,
+            Some(None) => return Err(Code::StoRecord),
             None => BTreeSet::new(),
         };
         if new.is_subset(&known) {

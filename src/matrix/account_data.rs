@@ -1,7 +1,5 @@
 //! Account data (Client-Server API, "Client Config").
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -14,6 +12,7 @@ use crate::{
     effect::{HttpRequest, HttpResponse, Target},
     ident::{KeyId, UserId},
     recovery::secret_name,
+    sorted::SortedMap,
 };
 
 /// The id of the default secret storage key ([`DefaultKey`]).
@@ -105,7 +104,7 @@ pub fn list(once: &str) -> HttpRequest {
 ///
 /// # Errors
 /// [`MatrixError`]
-pub fn read_list(response: &HttpResponse) -> Result<BTreeMap<String, Map<String, Value>>, MatrixError> {
+pub fn read_list(response: &HttpResponse) -> Result<SortedMap<String, Map<String, Value>>, MatrixError> {
     #[derive(Deserialize)]
     struct Sync {
         #[serde(default)]
@@ -171,7 +170,7 @@ mod tests {
             {"type":"a","content":{"b":1}},{"type":"gone","content":{}}]}}"#;
         let documents = read_list(&response(200, answer)).unwrap();
         assert_eq!(documents.keys().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(read_list(&response(200, r#"{"next_batch":"s1"}"#)), Ok(BTreeMap::new()));
+        assert_eq!(read_list(&response(200, r#"{"next_batch":"s1"}"#)), Ok(SortedMap::new()));
         assert_eq!(read_list(&response(200, r#"{"account_data":7}"#)), Err(MatrixError::Answer("a sync")));
         let Target::Homeserver(path) = list("x").target else { panic!("not to the homeserver") };
         assert!(path.starts_with("/_matrix/client/v3/sync?filter=%7B%22"), "{path}");

@@ -5,6 +5,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     effect::{HttpResponse, TransportError},
     error::{Code, Coded},
+    value,
 };
 
 /// Why an answer of the homeserver cannot be used.
@@ -67,7 +68,7 @@ struct StandardError {
 impl StandardError {
     /// An error's body is often not JSON at all (a proxy's page): then nothing is known of it.
     fn of(response: &HttpResponse) -> Self {
-        serde_json::from_slice(&response.body).unwrap_or_default()
+        value::read_bytes(&response.body).unwrap_or_default()
     }
 }
 
@@ -97,7 +98,10 @@ fn body_delay(response: &HttpResponse) -> Option<u64> {
 /// Reads a document that must be there.
 pub(super) fn read<T: DeserializeOwned>(response: &HttpResponse, what: &'static str) -> Result<T, MatrixError> {
     match MatrixError::of_status(response) {
-        None => serde_json::from_slice(&response.body).map_err(|_| MatrixError::Answer(what)),
+        None => {
+            let text = std::str::from_utf8(&response.body).ok();
+            text.and_then(|text| serde_json::from_str(text).ok()).ok_or(MatrixError::Answer(what))
+        }
         Some(error) => Err(error),
     }
 }

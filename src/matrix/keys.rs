@@ -1,7 +1,5 @@
 //! Published keys (Client-Server API, "Key management", "Cross-signing").
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -9,6 +7,7 @@ use super::{MatrixError, SignedJson, error::read, request};
 use crate::{
     effect::{HttpRequest, HttpResponse},
     ident::{DeviceId, UserId},
+    sorted::SortedMap,
 };
 
 /// An account may have hundreds of devices, most of them long gone: 4 MiB.
@@ -25,7 +24,7 @@ pub struct DeviceFields {
     /// The device.
     pub device_id: DeviceId,
     /// The public keys, by `algorithm:device`.
-    pub keys: BTreeMap<String, String>,
+    pub keys: SortedMap<String, String>,
 }
 
 /// A cross-signing key, with its signatures unchecked.
@@ -39,7 +38,7 @@ pub struct CrossSigningFields {
     /// What it is for.
     pub usage: Vec<String>,
     /// The public key, by `ed25519:` and itself.
-    pub keys: BTreeMap<String, String>,
+    pub keys: SortedMap<String, String>,
 }
 
 /// The answer to [`query`]. The documents in it are read one by one, so that one that is malformed (some bridge's device,
@@ -48,15 +47,15 @@ pub struct CrossSigningFields {
 #[serde(default)]
 pub struct KeysQueryResponse {
     /// Devices, by user and device id.
-    pub device_keys: BTreeMap<String, BTreeMap<String, Value>>,
+    pub device_keys: SortedMap<String, SortedMap<String, Value>>,
     /// Servers that did not answer: of their users nothing is known.
     pub failures: Map<String, Value>,
     /// Master keys, by user.
-    pub master_keys: BTreeMap<String, Value>,
+    pub master_keys: SortedMap<String, Value>,
     /// Self-signing keys, by user.
-    pub self_signing_keys: BTreeMap<String, Value>,
+    pub self_signing_keys: SortedMap<String, Value>,
     /// User-signing keys, by user; only one's own is given.
-    pub user_signing_keys: BTreeMap<String, Value>,
+    pub user_signing_keys: SortedMap<String, Value>,
 }
 
 impl KeysQueryResponse {
@@ -70,7 +69,7 @@ impl KeysQueryResponse {
 
     /// All of a user's devices whose keys are well-formed and name that user and that device.
     pub fn devices(&self, user: &UserId) -> impl Iterator<Item = DeviceKeys> {
-        let ids = self.device_keys.get(user.as_str()).into_iter().flat_map(BTreeMap::keys);
+        let ids = self.device_keys.get(user.as_str()).into_iter().flat_map(|devices| devices.keys());
         ids.filter_map(move |id| self.device(user, &DeviceId::parse(id).ok()?))
     }
 }

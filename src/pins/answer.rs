@@ -17,6 +17,7 @@ use crate::{
     ident::UserId,
     matrix::{KeysQueryResponse, base64},
     signed::parse_json,
+    sorted::SortedMap,
 };
 
 /// The most bytes of an answer: 5 MiB. Clients ask for 250 people at a time; that is 20 KiB for each.
@@ -131,17 +132,18 @@ impl Part<'_> {
 
     /// Reads it as the answer for this person alone. No object in it has a key twice.
     pub(super) fn read(&self, user: &UserId) -> Result<KeysQueryResponse, Malformed> {
-        let of_user = |value: Value| BTreeMap::from([(user.as_str().to_owned(), value)]);
+        let of_user = |value: Value| SortedMap::from([(user.as_str().to_owned(), value)]);
         let key = |part: Option<&RawValue>, path: &str| match part {
             Some(part) => strict(part, path).map(of_user),
-            None => Ok(BTreeMap::new()),
+            None => Ok(SortedMap::new()),
         };
-        let mut devices = BTreeMap::new();
-        for (id, device) in members(self.devices, DEVICES)? {
-            devices.insert(id.clone(), strict(device, &format!("{DEVICES}/{id}"))?);
-        }
+        let device = |(id, device): (String, &RawValue)| {
+            let device = strict(device, &format!("{DEVICES}/{id}"))?;
+            Ok((id, device))
+        };
+        let devices = members(self.devices, DEVICES)?.into_iter().map(device).collect::<Result<_, Malformed>>()?;
         Ok(KeysQueryResponse {
-            device_keys: BTreeMap::from([(user.as_str().to_owned(), devices)]),
+            device_keys: SortedMap::from([(user.as_str().to_owned(), devices)]),
             master_keys: key(self.master, MASTER)?,
             self_signing_keys: key(self.self_signing, SELF_SIGNING)?,
             user_signing_keys: key(self.user_signing, USER_SIGNING)?,
@@ -174,13 +176,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("duplicate key"));
-                    }
+                let mut members: Vec<(String, &'de RawValue)> = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(members.into_iter().collect())
+                members.sort_by(|(one, _), (other, _)| one.cmp(other));
+                let is_twice = |pair: &[(String, _)]| matches!(pair, [(one, _), (next, _)] if one == next);
+                if members.windows(2).any(is_twice) {
+                    return Err(A::Error::custom("duplicate key"));
+                }
+                Ok(members)
             }
         }
         from.deserialize_map(Object).map(Members)
@@ -197,7 +202,8 @@ mod tests {
         let answer = KeysAnswer::read(text).unwrap();
         assert_eq!(answer.0.len(), 1);
         let (user, part) = answer.0.iter().next().unwrap();
-        assert_eq!(part.read(user).unwrap().device_keys["@a:b"]["D"]["x"], 1);
+        let read = part.read(user).unwrap();
+        assert_eq!(read.device_keys.get("@a:b").and_then(|devices| devices.get("D")).unwrap()["x"], 1);
         for (text, path) in [
             ("", ""),
             ("[]", ""),

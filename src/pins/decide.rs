@@ -1,7 +1,5 @@
 //! What a person decides about a change, and what it does to the pin.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,6 +11,7 @@ use crate::{
     error::{Code, Coded},
     ident::DeviceId,
     identity::PublicKey,
+    sorted::SortedMap,
     time::UnixMillis,
 };
 
@@ -63,7 +62,7 @@ pub struct Shown {
     /// What changed of the identity.
     pub identity: Option<Box<Verdict>>,
     /// The devices that nobody vouches for, or that changed, with the key that they sign with.
-    pub devices: BTreeMap<DeviceId, PublicKey>,
+    pub devices: SortedMap<DeviceId, PublicKey>,
 }
 
 /// Why a decision cannot be carried out.
@@ -97,7 +96,7 @@ impl PeerRecord {
             let told = pin.is_unsigned() && !self.unseen && (pin.stays || self.withheld.contains_key(id));
             (told || (pin.present && pin.change.is_some())).then(|| (id.clone(), pin.now().ed25519))
         };
-        let devices: BTreeMap<_, _> = self.devices.iter().filter_map(open).collect();
+        let devices: SortedMap<_, _> = self.devices.iter().filter_map(open).collect();
         let newcomer = self.newcomer.filter(|_| devices.is_empty()).and(self.identity.as_ref());
         let newcomer = newcomer.map(|pinned| Verdict::Newcomer { master: pinned.master });
         let identity = self.change.as_ref().map(|change| change.verdict.clone()).or(newcomer);

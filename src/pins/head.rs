@@ -19,6 +19,7 @@ use crate::{
     matrix::base64,
     recovery::Signed,
     time::UnixMillis,
+    value,
 };
 
 /// How often IT is told.
@@ -100,7 +101,7 @@ pub async fn tell_head(io: &Io, origin: &Origin, owner: &UserId, url: &Url) -> R
         return Err(RecordError::Store);
     };
     // One that cannot be read is told again.
-    let told: Option<Head> = told.and_then(|text| serde_json::from_str(&text).ok());
+    let told: Option<Head> = told.and_then(|text| value::read(&text));
     if told.as_ref().is_some_and(|told| told.at <= io.now() && io.now().since(told.at) < DAILY) {
         return Ok(());
     }

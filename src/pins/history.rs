@@ -1,7 +1,7 @@
 //! Whose keys were decided about lately, or reset on purpose: for whom there is nothing to be asked any more, and something
 //! that may have to be taken back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,8 @@ use super::{
     verdict::Verdict,
     view::{Happened, HistoryLine},
 };
-use crate::{bootstrap::record::RecordError, effect::Io, ident::UserId, policy::Pins};
+use crate::sorted::SortedMap;
+use crate::{bootstrap::record::RecordError, effect::Io, ident::UserId, policy::Pins, value};
 
 /// How many people are shown.
 const MAX_PEOPLE: usize = 20;
@@ -80,12 +81,12 @@ impl PeerRecord {
 }
 
 /// The last entry about each person that is a decision or a reset. That somebody read of a newcomer is neither.
-fn decisions(log: &str) -> BTreeMap<UserId, Entry> {
+fn decisions(log: &str) -> SortedMap<UserId, Entry> {
     let mut newcomers = BTreeSet::new();
-    let mut last = BTreeMap::new();
+    let mut last = SortedMap::new();
     let matters = |line: &&str| WORDS.iter().any(|word| line.contains(word));
     // A line that stands for others, or of another version, says nothing of a person.
-    let entries = log.lines().filter(matters).filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+    let entries = log.lines().filter(matters).filter_map(value::read::<Entry>);
     for entry in entries {
         let decided = match &entry.what {
             What::Seen(verdict) if matches!(**verdict, Verdict::Newcomer { .. }) => {

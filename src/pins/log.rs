@@ -23,6 +23,7 @@ use crate::{
     ident::{DeviceId, Origin, UserId},
     matrix::base64,
     time::UnixMillis,
+    value,
 };
 
 /// How many entries are kept. Where there are more, the older half goes of the person that has most: whoever can have
@@ -399,7 +400,7 @@ impl Line {
 
     /// All of it; `None` where another version wrote what happened.
     fn entry(&self) -> Option<Entry> {
-        serde_json::from_str(&self.text).ok()
+        value::read(&self.text)
     }
 
     /// What the next line names: the hash of this one, or of the last of those that it stands for.

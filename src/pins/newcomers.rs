@@ -15,6 +15,7 @@ use crate::{
     effect::{Answer, Effect, Io, PageAnswer, PageCommand, StoreCommand},
     ident::{Origin, RoomId, UserId},
     policy::{FirstContact, Pins},
+    value,
 };
 
 /// How many rooms are kept; those after them count as not in use.
@@ -32,7 +33,7 @@ pub(super) fn store_key(origin: &Origin, owner: &UserId) -> String {
 
 /// The rooms that were kept; none where that cannot be read: they are in use again from the next message on.
 pub(super) fn parse_rooms(text: Option<&str>) -> BTreeSet<RoomId> {
-    let saved = text.and_then(|text| serde_json::from_str::<SavedRooms>(text).ok());
+    let saved = text.and_then(value::read::<SavedRooms>);
     saved.filter(|saved| saved.version == 1).map(|saved| saved.rooms).unwrap_or_default()
 }
 

@@ -1,7 +1,5 @@
 //! Compares what a homeserver publishes of a person with what is known.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{
@@ -14,6 +12,7 @@ use super::{
 use crate::{
     ident::DeviceId,
     identity::{IdentityError, PublishedIdentity, Signatures},
+    sorted::SortedMap,
     time::UnixMillis,
 };
 
@@ -167,7 +166,7 @@ fn change(record: &mut PeerRecord, verdict: Verdict, now: UnixMillis, verdicts: 
 
 fn observe_devices(
     record: &mut PeerRecord,
-    devices: BTreeMap<String, Value>,
+    devices: SortedMap<String, Value>,
     identity: Option<&PublishedIdentity>,
     signatures: &Signatures,
     now: UnixMillis,

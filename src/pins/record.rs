@@ -1,6 +1,6 @@
 //! What is kept of one person: what was first seen, what changed since, and what was decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::{
     ident::{DeviceId, Origin, UserId},
     identity::PublicKey,
     policy::{Pins, UnsignedDevices},
+    sorted::SortedMap,
     time::UnixMillis,
     versioned,
 };
@@ -134,9 +135,9 @@ pub struct PeerRecord {
     #[serde(default)]
     pub newcomer: Option<UnixMillis>,
     /// The devices, those that vanished as well.
-    pub devices: BTreeMap<DeviceId, DevicePin>,
+    pub devices: SortedMap<DeviceId, DevicePin>,
     /// Devices that were not given a room key, and when that was last so: they need a new one once they may have it.
-    pub withheld: BTreeMap<DeviceId, UnixMillis>,
+    pub withheld: SortedMap<DeviceId, UnixMillis>,
     /// The person was told and wants it to stay so: nothing is shown until something else changes.
     pub quiet: bool,
     /// The hash of what was last answered of this person.
@@ -176,8 +177,8 @@ impl PeerRecord {
             change: None,
             unmet: true,
             newcomer: None,
-            devices: BTreeMap::new(),
-            withheld: BTreeMap::new(),
+            devices: SortedMap::new(),
+            withheld: SortedMap::new(),
             quiet: false,
             answer: String::new(),
             entry: 0,

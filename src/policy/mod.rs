@@ -53,6 +53,11 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The policy as JSON, which is what policies are compared by: every setting, also those that nobody set.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_value(self).unwrap_or_default().to_string()
+    }
+
     /// Reads a policy that this version has found good before; `None` where it is none. Nothing of it is checked again, so
     /// that the background, which the browser starts many times a day, opens no certificate for it.
     fn parse_known(document: &Value) -> Option<Self> {

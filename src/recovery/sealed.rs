@@ -5,8 +5,6 @@
 //! old one, is told apart. Being encrypted *to* somebody proves nothing about who wrote it: whoever opens one still has
 //! to check what it names.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +15,7 @@ use crate::{
     identity::PublicKey,
     pins::shared::StoreId,
     secret::SecretText,
+    sorted::SortedMap,
     time::UnixMillis,
 };
 
@@ -93,7 +92,7 @@ impl SealedNames {
         if lines.next() != Some(TITLE) {
             return Err(SealedError::Form);
         }
-        let mut fields = BTreeMap::new();
+        let mut fields = SortedMap::new();
         for line in lines {
             let Some((name, value)) = line.split_once(": ") else { continue };
             let known = ["Recovery key", "User", "Server", "Key id", "Master key", "Pins"].contains(&name);
@@ -142,10 +141,10 @@ pub struct RecoveryEntry {
     /// The recovery key under the wrapping keys of the browsers that hold it, by the browser's id
     /// ([`crate::bootstrap::record::AccountRecord::browser`]); a copy opens nothing without its browser.
     #[serde(default)]
-    pub wrapped: BTreeMap<String, WrappedRecoveryKey>,
+    pub wrapped: SortedMap<String, WrappedRecoveryKey>,
     /// Fields of other versions, kept as they are.
     #[serde(flatten)]
-    pub other: BTreeMap<String, Value>,
+    pub other: SortedMap<String, Value>,
 }
 
 impl RecoveryEntry {
@@ -161,10 +160,10 @@ impl RecoveryEntry {
 pub struct SealedDocument {
     /// The entries. One that is not of this version's form is kept, and not used.
     #[serde(default)]
-    pub keys: BTreeMap<String, Value>,
+    pub keys: SortedMap<String, Value>,
     /// Fields of other versions, kept as they are.
     #[serde(flatten)]
-    pub other: BTreeMap<String, Value>,
+    pub other: SortedMap<String, Value>,
 }
 
 impl SealedDocument {

@@ -3,8 +3,6 @@
 //! Threat: a document that nobody here has heard of, whose secret is lost with the key that is taken away. So documents are
 //! found by their entries and not by name. One that the old key does not open is nobody's loss, and is left as it is.
 
-use std::collections::BTreeMap;
-
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -22,10 +20,11 @@ use crate::{
     pins::shared,
     recovery::{SecretDocument, secret_name},
     secret::SecretText,
+    sorted::SortedMap,
 };
 
 /// All account data of an account, as it was at one moment.
-pub(super) struct Documents(BTreeMap<String, Map<String, Value>>);
+pub(super) struct Documents(SortedMap<String, Map<String, Value>>);
 
 impl Documents {
     /// Reads it.
@@ -175,7 +174,7 @@ impl Documents {
         gone: &[KeyId],
         current: &VaultKey,
     ) -> Result<Vec<HttpRequest>, End> {
-        let mut kinds = BTreeMap::new();
+        let mut kinds = SortedMap::new();
         for id in gone {
             kinds.extend(self.under(id));
         }

@@ -192,7 +192,7 @@ pub(crate) fn checked(scene: &Scene<'_>) -> Checked {
 }
 
 fn policy_hash(scene: &Scene<'_>) -> String {
-    base64::encode_unpadded(&Sha256::digest(serde_json::to_vec(&scene.setup.policy).unwrap_or_default()))
+    base64::encode_unpadded(&Sha256::digest(scene.setup.policy.text()))
 }
 
 /// When to look again.

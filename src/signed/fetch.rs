@@ -13,6 +13,7 @@ use crate::{
     error::{Code, Coded},
     ident::Origin,
     openpgp::Certificate,
+    value,
 };
 
 /// Time limit for the document and for its signature, in milliseconds.
@@ -59,7 +60,7 @@ pub async fn fetch<T: Body>(
             Answer::Record(kept) => kept,
             _ => return Err(Code::StoFailed),
         };
-        let last = kept.as_deref().map(serde_json::from_str::<Saved>).transpose().map_err(|_| Code::StoRecord)?;
+        let last = kept.as_deref().map(|kept| value::read::<Saved>(kept).ok_or(Code::StoRecord)).transpose()?;
         let newest_serial_seen = last.as_ref().map_or(0, |Saved::V1 { serial, .. }| *serial);
         let reader = Reader { signers, deployment, newest_serial_seen, now: io.now() };
         let read = |(document, signature): (&str, &str)| {

@@ -42,10 +42,18 @@ pub fn parse_json(text: &[u8]) -> Result<Value, JsonError> {
         let (line, column) = (error.line(), error.column());
         if error.is_data() { JsonError::DuplicateKey { line, column } } else { JsonError::Syntax { line, column } }
     };
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let text = std::str::from_utf8(text).map_err(|error| no_text(&text[..error.valid_up_to()]))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict.deserialize(&mut deserializer).map_err(refuse)?;
     deserializer.end().map_err(refuse)?;
     Ok(value)
+}
+
+/// What is after this is not even UTF-8.
+fn no_text(before: &[u8]) -> JsonError {
+    let begins = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    JsonError::Syntax { line, column: before.len() - begins + 1 }
 }
 
 struct Strict;

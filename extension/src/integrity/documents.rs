@@ -1,15 +1,13 @@
 //! The documents that may hold keys, those whose HTML was allowed and that have not said their name yet, and those that were
 //! there before anything was enforced.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeSet, rc::Rc};
 
 use keystead_core::{
     ident::Origin,
     integrity::{Allowed, DocumentId, ManifestSet, Opened, PageVerified, ReleaseId, SavedPage},
     policy::IntegrityMode,
+    sorted::SortedMap,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,17 +37,17 @@ pub(crate) struct Documents {
     /// That was read.
     remembered: bool,
     /// The HTML that was allowed last in a frame, with the path of its URL. It is one document's: the first that asks.
-    unnamed: BTreeMap<Place, (Origin, String, Allowed)>,
+    unnamed: SortedMap<Place, (Origin, String, Allowed)>,
     /// Where HTML was refused: the empty document that is there instead is not another refusal.
     refused: BTreeSet<Place>,
     /// The releases that what a frame shows may be of.
-    releases: BTreeMap<Place, Vec<ReleaseId>>,
+    releases: SortedMap<Place, Vec<ReleaseId>>,
     /// The frames whose document was allowed while nothing runs there that was not.
-    held: BTreeMap<Place, Origin>,
+    held: SortedMap<Place, Origin>,
     /// What a person opened all the same, by tab.
-    opened: BTreeMap<i32, OpenedHere>,
+    opened: SortedMap<i32, OpenedHere>,
     /// The tabs that show a document from before anything was enforced.
-    before: BTreeMap<i32, Origin>,
+    before: SortedMap<i32, Origin>,
 }
 
 /// What a person opened in a tab.

@@ -15,7 +15,7 @@ pub(crate) use enrol::enrol;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::Future,
     rc::Rc,
     time::Duration,
@@ -29,6 +29,7 @@ use keystead_core::{
     integrity::{self, DocumentId, ExtensionVersion, IntegrityEntry, ManifestSet, Refreshed, RefusalView, Sources},
     openpgp::Certificate,
     policy::{IntegrityMode, PassiveKind},
+    sorted::SortedMap,
     store::Store,
     time::UnixMillis,
 };
@@ -71,12 +72,12 @@ extern "C" {
 /// What is known of page integrity while the background runs.
 #[derive(Default)]
 pub(crate) struct Guard {
-    sites: RefCell<BTreeMap<Origin, Site>>,
+    sites: RefCell<SortedMap<Origin, Site>>,
     documents: RefCell<documents::Documents>,
     /// How often a tab was led to the page that explains a refusal, or the person tried again.
     explained: Cell<u32>,
     /// Whose IT is being told something, and whether there is more to tell.
-    telling: RefCell<BTreeMap<Origin, bool>>,
+    telling: RefCell<SortedMap<Origin, bool>>,
 }
 
 /// A deployment that is guarded.
@@ -110,7 +111,7 @@ pub(crate) async fn apply(state: &Rc<State>) {
     if policy.iter().any(|policy| policy.integrity_mode() != IntegrityMode::Off) {
         later::ready().await;
     }
-    let mut wanted = BTreeMap::new();
+    let mut wanted = SortedMap::new();
     for policy in policy.iter().filter(|policy| policy.integrity_mode() != IntegrityMode::Off) {
         for deployment in &policy.deployments {
             let Some(url) = policy.manifest_url(deployment) else { continue };

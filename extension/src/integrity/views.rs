@@ -1,11 +1,12 @@
 //! What the extension's own pages are told.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use keystead_core::{
     ident::Origin,
     integrity::{IntegrityRequest, IntegrityState, IntegrityView, Standing},
     policy::IntegrityMode,
+    sorted::SortedMap,
     status::{Refusal, Reply},
 };
 use serde_json::Value;
@@ -22,7 +23,7 @@ pub(crate) async fn answer(state: &Rc<State>, request: IntegrityRequest, tab: Op
         IntegrityRequest::IntegrityEvidence { origin } => return Ok(refusals::last_evidence(state, &origin).await),
     }
     let origins: Vec<_> = state.guard.sites.borrow().keys().cloned().collect();
-    let mut waiting = BTreeMap::new();
+    let mut waiting = SortedMap::new();
     for origin in origins {
         let tabs = enrol::waiting(state, &origin).await;
         waiting.insert(origin, tabs);

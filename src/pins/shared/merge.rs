@@ -1,9 +1,6 @@
 //! What the store says, and what this browser knows: one goes into the other, and what the store lacks is written.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +15,7 @@ use crate::{
     matrix::{base64, homeserver::Stop},
     pins::{book::Book, record::PeerRecord},
     policy::Pins,
+    sorted::SortedMap,
 };
 
 /// How long the text of a chunk is at most, in bytes: encrypted and in base64 it is below 50,000, which every homeserver
@@ -41,7 +39,7 @@ pub struct Merged {
     pub(super) read: Read,
     pub(super) writes: Vec<Wanted>,
     /// The chunks as they are, but those that are written.
-    pub(super) known: BTreeMap<usize, Known>,
+    pub(super) known: SortedMap<usize, Known>,
     pub(super) of: usize,
     /// The number of the last entry of the log that is in it.
     pub(super) heard: u64,
@@ -137,7 +135,7 @@ impl Book {
         read: &Read,
         of: usize,
         touched: &BTreeSet<usize>,
-    ) -> Result<BTreeMap<usize, Vec<SharedPin>>, Stop> {
+    ) -> Result<SortedMap<usize, Vec<SharedPin>>, Stop> {
         let people: Vec<UserId> = self
             .log
             .people()
@@ -147,7 +145,7 @@ impl Book {
         self.load(io, people.iter()).await?;
         // What was lost is noted.
         self.save(io).await?;
-        let mut chunks: BTreeMap<usize, Vec<SharedPin>> = touched.iter().map(|index| (*index, Vec::new())).collect();
+        let mut chunks: SortedMap<usize, Vec<SharedPin>> = touched.iter().map(|index| (*index, Vec::new())).collect();
         for user in &people {
             let pin = self.records.get(user).map(PeerRecord::shared).filter(|pin| !pin.is_empty());
             if let (Some(pin), Some(chunk)) = (pin, chunks.get_mut(&read.key.place(user, of))) {
@@ -173,8 +171,8 @@ impl Merged {
 }
 
 /// The chunks that are as the head lists them, and what they say.
-fn known(read: &Read) -> BTreeMap<usize, Known> {
-    let Some(head) = &read.head else { return BTreeMap::new() };
+fn known(read: &Read) -> SortedMap<usize, Known> {
+    let Some(head) = &read.head else { return SortedMap::new() };
     let content = |index: usize, listed: &super::read::Listed| match read.chunks.get(&index) {
         Some(Chunk { hash: there, people, .. }) if *there == listed.hash => Some(hash(&text(people))),
         Some(_) => None,
@@ -190,12 +188,12 @@ fn known(read: &Read) -> BTreeMap<usize, Known> {
 }
 
 /// Puts everybody, who is given by the finest division, into as many chunks as are needed, and more than there were.
-fn divide(all: BTreeMap<usize, Vec<SharedPin>>, were: usize) -> (usize, BTreeMap<usize, Vec<SharedPin>>) {
+fn divide(all: SortedMap<usize, Vec<SharedPin>>, were: usize) -> (usize, SortedMap<usize, Vec<SharedPin>>) {
     let sizes: Vec<usize> = all.values().map(|people| text(people).len()).collect();
     let fit = |of: &usize| (0..*of).all(|index| sizes.iter().skip(index).step_by(*of).sum::<usize>() <= MAX_TEXT);
     let more = std::iter::successors(Some(were * 2), |of| Some(of * 2)).take_while(|of| *of < MAX_CHUNKS);
     let of = more.into_iter().find(fit).unwrap_or(MAX_CHUNKS);
-    let mut chunks: BTreeMap<usize, Vec<SharedPin>> = BTreeMap::new();
+    let mut chunks: SortedMap<usize, Vec<SharedPin>> = SortedMap::new();
     for (index, people) in all {
         chunks.entry(index % of).or_default().extend(people);
     }

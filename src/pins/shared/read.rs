@@ -2,7 +2,7 @@
 //!
 //! Nothing in here touches the pins, and nothing waits for it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -27,6 +27,8 @@ use crate::{
     },
     policy::Pins,
     recovery::{EncryptedSecret, SecretDocument, VaultError},
+    sorted::SortedMap,
+    value,
 };
 
 /// What is not as it must be is read again so often, after this pause, before it is believed: homeservers with several
@@ -83,7 +85,7 @@ pub struct Read {
     pub(super) local: Local,
     pub(super) head: Option<Head>,
     /// Those that were read and could be opened.
-    pub(super) chunks: BTreeMap<usize, Chunk>,
+    pub(super) chunks: SortedMap<usize, Chunk>,
     /// All that the head lists were read.
     pub(super) all: bool,
     pub(super) trouble: Option<Trouble>,
@@ -130,7 +132,7 @@ pub async fn read(io: Io, origin: &Origin, owner: &UserId, pins: &Pins) -> Resul
         // Whoever made the other store may have put anything into it: nothing of it is taken.
         None => {
             let (share, entry) = reader.establish().await?;
-            (share, entry, None, BTreeMap::new())
+            (share, entry, None, SortedMap::new())
         }
     };
     let entry = (key.id.clone(), entry);
@@ -154,7 +156,7 @@ struct Reader<'a> {
 struct Looked {
     share: Option<(ShareKey, EncryptedSecret)>,
     head: Option<Head>,
-    chunks: BTreeMap<usize, Chunk>,
+    chunks: SortedMap<usize, Chunk>,
     all: bool,
     trouble: Option<Trouble>,
 }
@@ -204,7 +206,7 @@ impl Reader<'_> {
         if look::read_default_key(default_key)?.as_deref() != Some(self.key.id.as_str()) {
             return Ok(None);
         }
-        let mut looked = Looked { share: None, head: None, chunks: BTreeMap::new(), all: false, trouble: None };
+        let mut looked = Looked { share: None, head: None, chunks: SortedMap::new(), all: false, trouble: None };
         looked.share = self.open_key(secret).await?;
         let Some((share, _)) = &looked.share else {
             looked.trouble = self.expects_key().then_some(Trouble::Gone);
@@ -295,7 +297,7 @@ impl Reader<'_> {
     }
 
     /// Reads the chunks that are not as they were last seen, or all; `false` beside them where one is not as the head says.
-    async fn chunks(&self, share: &ShareKey, head: &Head, all: bool) -> Result<(BTreeMap<usize, Chunk>, bool), Stop> {
+    async fn chunks(&self, share: &ShareKey, head: &Head, all: bool) -> Result<(SortedMap<usize, Chunk>, bool), Stop> {
         let known = |index: usize, listed: &Listed| {
             let known: Option<&Known> = self.local.chunks.get(index);
             known.is_some_and(|known| known.counter == listed.counter && known.hash == listed.hash)
@@ -305,7 +307,7 @@ impl Reader<'_> {
             self.local.chunks.len() == of && self.local.newest.as_ref().is_some_and(|newest| newest.id == share.id());
         let wanted = head.content.chunks.iter().enumerate();
         let wanted: Vec<_> = wanted.filter(|(index, listed)| all || !same || !known(*index, listed)).collect();
-        let (mut chunks, mut whole) = (BTreeMap::new(), true);
+        let (mut chunks, mut whole) = (SortedMap::new(), true);
         for batch in wanted.chunks(AT_A_TIME) {
             let get = |index: usize| account_data::get(self.owner, &Part::Chunk(index).kind());
             let responses = self.homeserver.send_all(batch.iter().map(|(index, _)| get(*index)).collect()).await?;
@@ -375,7 +377,7 @@ fn open_head(share: &ShareKey, owner: &UserId, response: &HttpResponse) -> Resul
         Some(Some(sealed)) => sealed,
     };
     let opened = share.open(owner, Part::Head, &sealed);
-    let content: Option<HeadContent> = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let content: Option<HeadContent> = opened.and_then(|bytes| value::read_bytes(&bytes));
     let of = sealed.of;
     let content = content.filter(|content| content.chunks.len() == of && of.is_power_of_two() && of <= MAX_CHUNKS);
     let head = |content| Head { counter: sealed.counter, hash: sealed.hash(), content };
@@ -385,6 +387,6 @@ fn open_head(share: &ShareKey, owner: &UserId, response: &HttpResponse) -> Resul
 fn open_chunk(share: &ShareKey, owner: &UserId, index: usize, response: &HttpResponse) -> Result<Option<Chunk>, Stop> {
     let Some(Some(sealed)) = document::<Sealed>(response)? else { return Ok(None) };
     let opened = share.open(owner, Part::Chunk(index), &sealed);
-    let people = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let people = opened.and_then(|bytes| value::read_bytes(&bytes));
     Ok(people.map(|people| Chunk { counter: sealed.counter, hash: sealed.hash(), people }))
 }

@@ -4,8 +4,6 @@
 //! which is no trouble for a reader and put right by the next writer; and two that write at the same time find out by
 //! reading back, and write again what the other does not have.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{
@@ -23,6 +21,7 @@ use crate::{
         homeserver::{Homeserver, Stop},
     },
     recovery::VaultError,
+    sorted::SortedMap,
 };
 
 /// So often in a row a write may come to nothing before that is told: another browser may have been faster.
@@ -179,7 +178,7 @@ async fn keep(
     io: &Io,
     merged: &Merged,
     newest: &Newest,
-    known: &BTreeMap<usize, Known>,
+    known: &SortedMap<usize, Known>,
     whole: bool,
 ) -> Result<(), Stop> {
     let Merged { read, heard, .. } = merged;
