@@ -92,12 +92,12 @@ const commands = {
     const client = currentClient();
     const crypto = client.getCrypto();
     const forgetAhead = askAhead(client, SECRETS);
+    const readIdentity = () => crypto.userHasCrossSigningKeys(undefined, true);
+    // Element read it a moment ago, or it would not have the person confirm it.
+    const identity = crypto.getCrossSigningStatus().then(({ publicKeysOnDevice }) => publicKeysOnDevice || readIdentity());
     try {
-      await Promise.all([
-        crypto.userHasCrossSigningKeys(undefined, true),
-        crypto.loadSessionBackupPrivateKeyFromSecretStorage(),
-      ]);
-      await crypto.bootstrapCrossSigning({});
+      await Promise.all([identity, crypto.loadSessionBackupPrivateKeyFromSecretStorage()]);
+      await crypto.bootstrapCrossSigning({}).catch(() => readIdentity().then(() => crypto.bootstrapCrossSigning({})));
     } finally {
       forgetAhead();
     }

@@ -52,7 +52,12 @@ impl Found {
 }
 
 impl Found {
-    fn of(reading: Rc<Reading>, user: &UserId) -> Result<Self, End> {
+    /// The signature that says whose it is, where there is one.
+    pub(super) fn witness(&self) -> Option<&str> {
+        self.entry.as_ref()?.witness.as_deref()
+    }
+
+    pub(super) fn of(reading: Rc<Reading>, user: &UserId) -> Result<Self, End> {
         let foreign = |code| End::Leave(State::Foreign, Some(code));
         let published = Published::of(&reading.keys, &reading.backup, user)?;
         let key_id = look::read_default_key(&reading.default_key)?.ok_or(foreign(Code::RecForeign))?;

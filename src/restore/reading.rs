@@ -8,8 +8,9 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use super::find::Found;
 use crate::{
-    bootstrap::{Scene, Setup, look, prove, record::AccountRecord},
+    bootstrap::{Scene, Setup, look, prove, recipients::own_certificate, record::AccountRecord},
     bridge::READ_WINDOW,
     effect::{HttpResponse, Io},
     error::Code,
@@ -18,6 +19,7 @@ use crate::{
         account_data,
         homeserver::{Homeserver, Stop},
     },
+    openpgp::Certificate,
     recovery::{sealed, secret_name},
     time::UnixMillis,
 };
@@ -59,7 +61,7 @@ impl Reading {
 
     /// Is it what is there?
     pub(super) fn holds(&self, now: UnixMillis) -> bool {
-        self.at <= now && now.since(self.at) <= HOLDS
+        holds(self.at, now)
     }
 
     /// The default key, what is published, and a secret's document.
@@ -69,44 +71,66 @@ impl Reading {
     }
 }
 
+/// Does what was true at this time hold?
+fn holds(at: UnixMillis, now: UnixMillis) -> bool {
+    at <= now && now.since(at) <= HOLDS
+}
+
 /// What was read last for a session.
 #[derive(Debug, Clone, Default)]
-pub struct Lately(Rc<RefCell<Option<Rc<Reading>>>>);
+pub struct Lately {
+    reading: Rc<RefCell<Option<Rc<Reading>>>>,
+    /// The certificate of the account's owner, and since when it is known.
+    owner: Rc<RefCell<Option<(UnixMillis, Certificate)>>>,
+}
 
 impl Lately {
     /// It, where it still holds.
     pub(crate) fn get(&self, now: UnixMillis) -> Option<Rc<Reading>> {
-        self.0.borrow().clone().filter(|reading| reading.holds(now))
+        self.reading.borrow().clone().filter(|reading| reading.holds(now))
     }
 
     /// The same, for one use.
     pub(super) fn take(&self, now: UnixMillis) -> Option<Rc<Reading>> {
-        self.0.take().filter(|reading| reading.holds(now))
+        self.reading.take().filter(|reading| reading.holds(now))
     }
 
     pub(super) fn keep(&self, reading: &Rc<Reading>) {
-        self.0.replace(Some(Rc::clone(reading)));
+        self.reading.replace(Some(Rc::clone(reading)));
+    }
+
+    /// The certificate of the account's owner, where it was looked for a moment ago.
+    pub(super) fn owner(&self, now: UnixMillis) -> Option<Certificate> {
+        self.owner.take().filter(|(at, _)| holds(*at, now)).map(|(_, certificate)| certificate)
     }
 
     /// The client did not take what was proven: the next run reads anew.
     pub(super) fn forget(&self) {
-        self.0.take();
+        self.reading.take();
     }
 }
 
 /// Reads while the client is still coming up what a restore will need, where a login has begun that may lead to one.
 pub async fn ahead(io: Io, setup: Setup) {
-    let Ok(record) = AccountRecord::load(&io, &setup.origin, &setup.user_id).await else { return };
+    let Ok(mut record) = AccountRecord::load(&io, &setup.origin, &setup.user_id).await else { return };
     let (now, device) = (io.now(), record.devices.get(&setup.device_id));
     let is_new = device.is_some_and(|device| device.since <= now && now.since(device.since) <= READ_WINDOW);
     if !is_new || device.is_none_or(|device| device.granted.is_some() || device.ended) {
         return;
     }
     let scene = Scene { io: &io, setup: &setup, homeserver: Homeserver::new(&io) };
-    if let Ok(reading) = Reading::read(&scene.homeserver, &setup.user_id, now).await {
-        // A restore may have begun meanwhile, and have read what is newer.
-        if setup.lately.get(io.now()).is_none() {
-            setup.lately.keep(&Rc::new(reading));
-        }
+    let Ok(reading) = Reading::read(&scene.homeserver, &setup.user_id, now).await else { return };
+    let reading = Rc::new(reading);
+    // A restore may have begun meanwhile, and have read what is newer.
+    if setup.lately.get(io.now()).is_none() {
+        setup.lately.keep(&reading);
+    }
+    // An identity that is new to this browser is believed where its owner's certificate vouches for it.
+    let is_vouched = Found::of(reading, &setup.user_id).is_ok_and(|found| found.witness().is_some());
+    if record.master_key.is_none()
+        && is_vouched
+        && let Ok(Some(certificate)) = own_certificate(&scene, &mut record).await
+    {
+        setup.lately.owner.replace(Some((io.now(), certificate)));
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     ident::{KeyId, UserId},
     identity::{CanonicalJsonError, PublicKey, canonical_json},
     matrix::account_data,
-    openpgp::verify_detached,
+    openpgp::{Certificate, verify_detached},
     recovery::sealed::{self, SealedDocument},
     signed::CLOCK_SKEW,
 };
@@ -51,13 +51,16 @@ impl Statement<'_> {
 
 /// Does the account's entry have a witness for the identity that was found?
 pub(super) async fn vouches(scene: &Scene<'_>, record: &mut AccountRecord, found: &Found) -> Result<bool, End> {
-    let Some(signature) = found.entry.as_ref().and_then(|entry| entry.witness.as_deref()) else { return Ok(false) };
+    let Some(signature) = found.witness() else { return Ok(false) };
     let statement = Statement {
         user_id: &scene.setup.user_id,
         key_id: &found.key_id,
         master_key: found.published.identity.master(),
     };
-    is_by_owner(scene, record, &statement, signature).await
+    match scene.setup.lately.owner(scene.io.now()) {
+        Some(certificate) => Ok(is_by(scene, certificate, &statement, signature)),
+        None => is_by_owner(scene, record, &statement, signature).await,
+    }
 }
 
 /// Is this the signature of the account's owner over the statement?
@@ -67,11 +70,15 @@ pub(super) async fn is_by_owner(
     statement: &Statement<'_>,
     signature: &str,
 ) -> Result<bool, End> {
-    let Ok(text) = statement.to_text() else { return Ok(false) };
     let Some(certificate) = own_certificate(scene, record).await? else { return Ok(false) };
+    Ok(is_by(scene, certificate, statement, signature))
+}
+
+fn is_by(scene: &Scene<'_>, certificate: Certificate, statement: &Statement<'_>, signature: &str) -> bool {
+    let Ok(text) = statement.to_text() else { return false };
     // A signer whose clock is a little ahead has signed in our future.
     let at = scene.io.now().plus(CLOCK_SKEW);
-    Ok(verify_detached(text.as_bytes(), signature, &[certificate], at).is_ok())
+    verify_detached(text.as_bytes(), signature, &[certificate], at).is_ok()
 }
 
 /// Puts a signature beside the sealed recovery, and reads it back.

@@ -69,6 +69,17 @@ async fn gnupg_tests_it_and_vouches_and_a_new_browser_asks_nothing() {
         assert!(browser.is_vouched_for(&world).await);
         assert_eq!(browser.start(&world, None).await.unwrap().progress.state, State::Complete);
     }
+    // Looked for while the client comes up, the certificate is not looked for again.
+    let ahead = account.elsewhere(&world).await.with_gnupg(gnupg_of(&world));
+    ahead.log_in(None).await;
+    ahead.read_ahead(&world).await;
+    let looked = ahead.trace();
+    assert!(looked.iter().any(|effect| effect.contains("hkp")), "{looked:?}");
+    assert!(!asked(&ahead.restore(&world, Way::Silent).await));
+    let since = ahead.trace().split_off(looked.len());
+    let restored = since.iter().position(|effect| effect == "page restore").unwrap();
+    assert!(!since[..restored].iter().any(|effect| effect.contains("hkp")), "{since:?}");
+    assert!(ahead.is_vouched_for(&world).await);
     // What other browsers write beside it leaves it there, and a second test asks for no second signature.
     assert!(account.drill(&world, None).await.unwrap().witnessed);
     assert!(!account.trace().iter().any(|effect| effect == "native sign"), "{:?}", account.trace());
@@ -119,10 +130,15 @@ async fn no_other_signature_vouches() {
     for (name, statement, signer, asks) in rows {
         let signature = world.gpg.sign_detached(statement.as_bytes(), signer).await.unwrap();
         put_witness(&world, &account, &signature).await;
-        let browser = account.elsewhere(&world).await;
-        browser.restore(&world, Way::Silent).await;
-        assert_eq!(asked(&browser.restore(&world, Way::Given(copy(&text))).await), asks, "{name}");
-        assert_eq!(browser.given.borrow().is_empty(), asks, "{name}");
+        for ahead in [false, true] {
+            let browser = account.elsewhere(&world).await;
+            browser.restore(&world, Way::Silent).await;
+            if ahead {
+                browser.read_ahead(&world).await;
+            }
+            assert_eq!(asked(&browser.restore(&world, Way::Given(copy(&text))).await), asks, "{name}");
+            assert_eq!(browser.given.borrow().is_empty(), asks, "{name}");
+        }
     }
     put_witness(&world, &account, "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n").await;
     let browser = account.elsewhere(&world).await;
