@@ -92,12 +92,15 @@ const commands = {
     const client = currentClient();
     const crypto = client.getCrypto();
     const forgetAhead = askAhead(client, SECRETS);
-    const readIdentity = () => crypto.userHasCrossSigningKeys(undefined, true);
-    // Element read it a moment ago, or it would not have the person confirm it.
-    const identity = crypto.getCrossSigningStatus().then(({ publicKeysOnDevice }) => publicKeysOnDevice || readIdentity());
     try {
-      await Promise.all([identity, crypto.loadSessionBackupPrivateKeyFromSecretStorage()]);
-      await crypto.bootstrapCrossSigning({}).catch(() => readIdentity().then(() => crypto.bootstrapCrossSigning({})));
+      const [{ privateKeysCachedLocally: own }] = await Promise.all([
+        crypto.getCrossSigningStatus(),
+        crypto.userHasCrossSigningKeys(undefined, true),
+        crypto.loadSessionBackupPrivateKeyFromSecretStorage(),
+      ]);
+      await crypto.bootstrapCrossSigning({});
+      // A restore that was cut off may have come as far as the keys: with these the client signs nothing by itself.
+      if (own.selfSigningKey) await crypto.crossSignDevice(client.getDeviceId());
     } finally {
       forgetAhead();
     }
