@@ -25,7 +25,7 @@ pub use self::{
     key::{Group, RecoveryKey, RecoveryKeyError},
     passphrase::{MAX_ITERATIONS, Passphrase},
     seed::{decode_seed, encode_seed},
-    typo::find_typo,
+    typo::{find_typo, read_in_any_case},
     vault::{FailingVault, KeyVault, MemoryVault, Signed, VaultError, WrappedRecoveryKey},
 };
 

@@ -21,7 +21,7 @@ use crate::{
     ident::{KeyId, Origin, UserId},
     recovery::{
         DescriptionError, KeyDescription, Passphrase, RecoveryKey, RecoveryKeyError, VaultError, find_typo,
-        sealed::SealedError,
+        read_in_any_case, sealed::SealedError,
     },
     secret::SecretText,
     status::{Progress, Question, State},
@@ -74,8 +74,10 @@ pub(super) async fn fitting(
 ) -> Result<Result<RecoveryKey, GivenError>, End> {
     let fits = |key: &RecoveryKey| description.verify(&key.derive_keys("")).is_ok();
     let typed = text.expose("to read the recovery key or the passphrase in it");
+    if let Some(key) = read_in_any_case(typed, fits) {
+        return Ok(Ok(key));
+    }
     let why_not = match RecoveryKey::parse(typed) {
-        Ok(key) if fits(&key) => return Ok(Ok(key)),
         Ok(_) => GivenError::Unfit,
         Err(error) => GivenError::Text(SealedError::Key(error)),
     };

@@ -15,7 +15,7 @@ use crate::{
     pins::shared::{NamedStore, StoreId},
     policy::ArmoredCertificate,
     recovery::{
-        Group, RecoveryKey, VaultError, WrappedRecoveryKey, find_typo,
+        Group, RecoveryKey, VaultError, WrappedRecoveryKey, find_typo, read_in_any_case,
         sealed::{SealedError, SealedNames},
     },
     secret::SecretText,
@@ -186,6 +186,7 @@ pub(super) struct Fitting {
 
 /// The recovery key in what the person gave, or GnuPG opened, if it is that of the key that was found.
 pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Result<Fitting, GivenError> {
+    let fits = |key: &RecoveryKey| found.description.verify(&key.derive_keys("")).is_ok();
     let (key, pins) = match SealedNames::parse(text) {
         Ok((names, key)) => {
             let fits = names.user_id == scene.setup.user_id
@@ -194,13 +195,13 @@ pub(super) fn fitting(scene: &Scene<'_>, found: &Found, text: &SecretText) -> Re
             if fits { (key, names.pins) } else { return Err(GivenError::Other) }
         }
         Err(SealedError::Form) => {
-            let key = RecoveryKey::parse(text.expose("to read the recovery key in it"));
+            let typed = text.expose("to read the recovery key in it");
+            let key = read_in_any_case(typed, fits).map_or_else(|| RecoveryKey::parse(typed), Ok);
             (key.map_err(|error| GivenError::Text(SealedError::Key(error)))?, None)
         }
         Err(other) => return Err(GivenError::Text(other)),
     };
-    found.description.verify(&key.derive_keys("")).map_err(|_| GivenError::Unfit)?;
-    Ok(Fitting { key, pins })
+    if fits(&key) { Ok(Fitting { key, pins }) } else { Err(GivenError::Unfit) }
 }
 
 /// In which group of what was typed the mistake is, where that can be known.

@@ -187,8 +187,16 @@ async fn what_is_typed_is_checked_before_anything_happens() {
         let Some(Question::Recover { group, .. }) = outcome.progress.question else { panic!("nothing is asked") };
         assert_eq!(group, in_group, "{expected:?}");
     }
-    // In any spacing, as people type it.
-    let typed = SecretText::new(key.replace(' ', "\n  "));
+    // In any spacing, and with three letters in the other case, as people type it.
+    let mut turned = 0;
+    let turn = |letter: char| {
+        let turns = turned < 3 && letter.is_ascii_lowercase() && !matches!(letter, 'i' | 'o');
+        turned += usize::from(turns);
+        if turns { letter.to_ascii_uppercase() } else { letter }
+    };
+    let typed: String = key.chars().map(turn).collect();
+    assert_ne!(typed, key);
+    let typed = SecretText::new(typed.replace(' ', "\n  "));
     asked(&browser.restore(&world, Way::Given(typed)).await);
     assert!(browser.given.borrow().is_empty());
 }
