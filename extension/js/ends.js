@@ -4,7 +4,10 @@ const UNREADABLE = "NS_ERROR_INVALID_CONTENT_ENCODING";
 const LONGEST_END = 5000;
 const MOST_OPEN = 1000;
 
-// Nothing yet, whether it was whole, or who waits to hear it.
+export const WHOLE = "whole";
+export const BROKEN = "broken off";
+
+// Nothing yet, how it ended, or who waits to hear it.
 const ends = new Map();
 
 export const begun = (requestId) => {
@@ -18,17 +21,17 @@ export const ended = (requestId) =>
     const known = ends.get(requestId);
     if (known !== undefined) return resolve(known);
     ends.set(requestId, resolve);
-    setTimeout(resolve, LONGEST_END, true);
+    setTimeout(resolve, LONGEST_END, WHOLE);
   });
 
-const settle = ({ requestId }, whole) => {
+const settle = ({ requestId }, end) => {
   if (!ends.has(requestId)) return;
   const waiting = ends.get(requestId);
-  if (typeof waiting === "function") waiting(whole);
-  else ends.set(requestId, whole);
+  if (typeof waiting === "function") waiting(end);
+  else ends.set(requestId, end);
 };
-export const completed = (details) => settle(details, true);
-export const failed = (details) => settle(details, details.error === UNREADABLE);
+export const completed = (details) => settle(details, WHOLE);
+export const failed = (details) => settle(details, details.error === UNREADABLE ? UNREADABLE : BROKEN);
 
 // The documents that tabs have begun, as they are counted: what is on its way to the one before is given up without a word.
 const begunIn = new Map();

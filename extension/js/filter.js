@@ -1,6 +1,6 @@
 // Part of the background, for browsers in which an extension can hold back what was served until it has judged it (Firefox).
 // Nothing goes on before the verdict, and whatever goes wrong on the way to it ends the request.
-import { begins, begun, completed, documentOf, ended, failed, forget } from "./ends.js";
+import { BROKEN, WHOLE, begins, begun, completed, documentOf, ended, failed, forget } from "./ends.js";
 import { isKnown, modeOf, purged, wasOn } from "./guard.js";
 
 const api = globalThis.browser ?? chrome;
@@ -53,10 +53,11 @@ const judge = async (filter, details, parts, enforced, asker) => {
   }
   filter.close();
   answers.delete(requestId);
-  const isWhole = over && (await over);
+  const end = over ? await over : BROKEN;
   forget(requestId);
-  // What was broken off is no other file; nor is that of which nothing came, and whose document has gone.
-  if (!isWhole || (body.length === 0 && documentOf(details.tabId) !== asker)) return;
+  // What was broken off is no other file; nor is that of which nothing came, which is told in the same way now and then.
+  const nothing = body.length === 0 && end === WHOLE;
+  if (end === BROKEN || (nothing && (!FRAMES.includes(type) || documentOf(details.tabId) !== asker))) return;
   await core.note_refused(tell(details, status), hash, read);
   await core.keep_evidence(url, status, headers, body);
 };
