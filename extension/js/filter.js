@@ -18,6 +18,7 @@ const NO_SCRIPT = new TextEncoder().encode("\n@@");
 const POLICY = "worker-src 'self' blob:; object-src 'none'; base-uri 'none'";
 // With a disposition of its own a document is saved, and what was there stays.
 const DROPPED = /^(content-disposition|content-security-policy-report-only|content-type|link|refresh)$/i;
+const PACKED = /^content-encoding$/i;
 
 let background;
 export const expect = (all) => {
@@ -55,8 +56,10 @@ const judge = async (filter, details, parts, enforced, asker) => {
   answers.delete(requestId);
   const end = over ? await over : BROKEN;
   forget(requestId);
-  // What was broken off is no other file; nor is that of which nothing came, which is told in the same way now and then.
-  const nothing = body.length === 0 && end === WHOLE;
+  // What was broken off is no other file; nor is that of which nothing came, which is told in the same way now and then. Of
+  // what says that it is packed, and is not, nothing comes either.
+  const packed = headers.some(({ name }) => PACKED.test(name));
+  const nothing = body.length === 0 && end === WHOLE && !packed;
   if (end === BROKEN || (nothing && (!FRAMES.includes(type) || documentOf(details.tabId) !== asker))) return;
   await core.note_refused(tell(details, status), hash, read);
   await core.keep_evidence(url, status, headers, body);
