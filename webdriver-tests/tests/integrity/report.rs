@@ -244,7 +244,6 @@ async fn looks(browser: &Browser, guarded: &Guarded, mut policy: Value) -> Resul
     for language in LANGUAGES {
         policy["language"] = language.into();
         save(browser, &policy).await?;
-        // What is under way turns, and sticks out while it does.
         browser.wait_for_state(State::Complete, PATIENCE).await?;
         for (dark, scheme) in [(true, "dark"), (false, "light")] {
             for (name, path, place, width) in [
@@ -257,6 +256,9 @@ async fn looks(browser: &Browser, guarded: &Guarded, mut policy: Value) -> Resul
                     browser.prefer_dark(dark).await?;
                     session.set_window_rect(0, 0, width, 1300).await?;
                     session.query(By::Css(place)).wait(PATIENCE, Duration::from_millis(50)).first().await?;
+                    // What is under way turns, and sticks out while it does; another run may have begun.
+                    let busy = session.query(By::Css(".banner.busy")).wait(PATIENCE, Duration::from_millis(50));
+                    ensure!(busy.not_exists().await?, "something is under way all the time");
                     session.find(By::Css("body")).await?.screenshot(&picture).await?;
                     fits(session, "#view").await
                 });
